@@ -1,0 +1,38 @@
+"""`Source`: anything that makes sound, as the engine and the devices know it. Free to every room."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class Loop(NamedTuple):
+    """What the audio thread calls: a compiled function and the state it is handed.
+
+    The function is `void loop(void *state, const rt_message *messages, int32_t count, float *left, float *right,
+    int32_t frames)` of `native/message.h`: apply the `count` messages (all due now), then ADD `frames` samples to
+    `left` and `right`. It never allocates, locks, raises or enters Python.
+    """
+
+    address: int
+    state: int
+
+
+class Source(Protocol):
+    """The life of a source: `prepare` pays for everything, the loop only fills blocks, `reset` silences it."""
+
+    latency: int  # samples from message to sound
+    tail: int  # samples that may still sound after the last note-off; -1: sounds for ever
+
+    def prepare(self, sample_rate: float, max_block: int) -> None:
+        """[main thread] Allocate, build tables, compile, warm up. May be called again with another rate."""
+
+    def reset(self) -> None:
+        """[main thread, not while running] Silence; parameters are kept."""
+
+    @property
+    def loop(self) -> Loop:
+        """The compiled loop; valid from `prepare` until the next `prepare`, as long as the source lives."""
+
+    @property
+    def active_voices(self) -> int:
+        """Voices sounding now (read at any time, from any thread)."""
