@@ -1,0 +1,55 @@
+"""Covariance functions of time, float64: what a process is, stated densely and exactly; the slow truth."""
+
+from rtsynth.kernels.algebra import Kernel, Lines, Product, Scale, Stationary, Sum, Terms
+from rtsynth.kernels.nonstationary import FaithfulMixture, Gain, GainedRows, Mixture, PiecewiseLinear
+from rtsynth.kernels.periodic import (
+    ClippedWeights,
+    HarmonicSeries,
+    Periodic,
+    PeriodicExponential,
+    SineEighth,
+    clip_weights,
+)
+from rtsynth.kernels.spectral_mixture import DampedCosines
+from rtsynth.kernels.stationary import Cosine, Exponential, Matern, Matern32, Matern52
+from rtsynth.kernels.two_regime import (
+    SEED_FREQUENCY,
+    Regime,
+    seed_crossover,
+    seed_gain,
+    seed_weights,
+    two_regime,
+)
+
+__all__ = [
+    "SEED_FREQUENCY",
+    "ClippedWeights",
+    "Cosine",
+    "DampedCosines",
+    "Exponential",
+    "FaithfulMixture",
+    "Gain",
+    "GainedRows",
+    "HarmonicSeries",
+    "Kernel",
+    "Lines",
+    "Matern",
+    "Matern32",
+    "Matern52",
+    "Mixture",
+    "Periodic",
+    "PeriodicExponential",
+    "PiecewiseLinear",
+    "Product",
+    "Regime",
+    "Scale",
+    "SineEighth",
+    "Stationary",
+    "Sum",
+    "Terms",
+    "clip_weights",
+    "seed_crossover",
+    "seed_gain",
+    "seed_weights",
+    "two_regime",
+]
