@@ -1,0 +1,35 @@
+/* A message and a source's compiled loop: what the engine hands over. Same layout as rtsynth/messages.py. */
+#ifndef RT_MESSAGE_H
+#define RT_MESSAGE_H
+
+#include <stdint.h>
+
+enum rt_kind {
+    RT_NOTE_OFF = 0,
+    RT_NOTE_ON = 1,
+    RT_CONTROL = 2,
+    RT_BEND = 3,
+    RT_PROGRAM = 4,
+    RT_CHANNEL_PRESSURE = 5,
+    RT_KEY_PRESSURE = 6,
+    RT_RESET = 7,
+    RT_GAIN = 16, /* the engine's own: linear master gain */
+};
+
+#define RT_ALL_SOURCES (-1)
+
+typedef struct {
+    int64_t time;     /* samples since the engine's first block */
+    float value;      /* velocity 0..1, controller 0..127, bend -1..1, gain linear */
+    int16_t number;   /* note or controller */
+    uint8_t kind;     /* enum rt_kind */
+    uint8_t channel;  /* 0..15 */
+    int32_t source;   /* index in the source list, or RT_ALL_SOURCES */
+    int32_t reserved;
+} rt_message;
+
+/* [audio] Apply `count` messages, all due at the first sample; then add `frames` samples to left and right. */
+typedef void (*rt_loop)(void *state, const rt_message *messages, int32_t count,
+                        float *left, float *right, int32_t frames);
+
+#endif

@@ -1,0 +1,1 @@
+"""Compiled loops that draw from a state space, block by block."""

@@ -1,0 +1,181 @@
+"""The table of rows: the arrays that a bank (native/bank.h) works on, and the bank itself as C sees it.
+
+`Tables` are parameters (written before playing, read-only in the audio thread, but for the motion of bent voices),
+`State` is carried from segment to segment, `Scratch` means nothing between two segments. All arrays are 64-byte aligned
+and rows are padded to a multiple of 16, so that no vector load crosses a cache line. `real` is float32 in the audio
+thread and float64 where the law is proved.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import c_double, c_int32, c_int64, c_void_p
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsynth import native
+from rtsynth.errors import RtsynthError
+from rtsynth.sampler.bank import Loops, loops
+from rtsynth.sampler.noise import SEGMENT
+
+KEYS = 128  # notes a table knows
+
+# Columns of the law of a row: enum rt_law of native/bank.h.
+LAW = (
+    "frequency",  # hertz
+    "damping",  # 1/s
+    "mean_re",  # of the state at the start
+    "mean_im",
+    "spread",  # standard deviation there
+    "noise",  # standard deviation of the noise a sample, re and im each
+    "left",  # gains at velocity 1, before envelopes
+    "right",
+    "tilt",  # nepers of gain per unit of velocity
+    "before",  # share of the power in the first regime …
+    "after",  # … and in the second
+)
+
+DRAW, ALL_ZERO = -2, -1  # probes: all Gaussians drawn; all 0; n >= 0: number n of the first note is 1, the others 0
+
+
+class Shape(NamedTuple):
+    """Sizes of a table, and what its rows are."""
+
+    rows: int  # R, of a voice; a multiple of 16
+    ringing_from: int  # rows before are undamped
+    noisy_from: int  # rows before are undamped or ringing
+    slots: int  # V, voices that can sound at once
+    innovations: bool = False  # one Gaussian a sample drives all rows
+    crossover: bool = False  # rows pass from one regime to another
+    alias: bool = False  # nothing is faded out below Nyquist
+
+
+class Tables(NamedTuple):
+    """Parameters. Motion tables have one entry a key, then one a slot for voices that are bent."""
+
+    law: NDArray[Any]  # (KEYS, len(LAW), R) real
+    alive: NDArray[np.int64]  # (KEYS,): end of the ringing rows that can be heard at all
+    powers: NDArray[Any]  # (KEYS + V, R, 2, 32) real: λ^t
+    advance: NDArray[Any]  # (KEYS + V, 2, R) real: λ^32
+    step: NDArray[Any]  # (KEYS + V, 2, R) real: λ
+    gain: NDArray[Any]  # (KEYS, 2, R) real: K; innovations only, as the next three
+    response: NDArray[Any]  # (KEYS, 32) real: of y to e within a segment
+    deviation: NDArray[Any]  # (KEYS,) real: of e
+    start: NDArray[Any]  # (KEYS, 2R, 2R) real: lower factor of the states' covariance at the start, re then im
+
+
+class State(NamedTuple):
+    """Carried from segment to segment, a slot each."""
+
+    place: NDArray[np.int64]  # (V, 2): end of the ringing rows still heard; entry of the motion tables
+    x: NDArray[Any]  # (V, 2, R) real: states
+    radius: NDArray[Any]  # (V, R) real: squared radius of undamped rows
+    gains: NDArray[Any]  # (V, 4, R) real: left, right; their slopes a sample
+    base: NDArray[Any]  # (V, 2, R) real: left, right before envelopes
+    keys: NDArray[np.uint32]  # (V, 2, R): of the noise
+    segments: NDArray[Any]  # (V, 2, 32) real: left, right
+
+
+class Scratch(NamedTuple):
+    """Overwritten by every segment."""
+
+    noise: NDArray[Any]  # (32, 2, R) real
+    innovation: NDArray[Any]  # (96,) real: 32 zeros, the segment's innovations, the same backwards
+    normals: NDArray[Any]  # (2, R) real
+
+
+def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Zeros, 64-byte aligned."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    offset = -raw.ctypes.data % 64
+    return raw[offset : offset + size].view(dtype).reshape(shape)
+
+
+def cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """An aligned copy."""
+    out = aligned(array.shape, dtype)
+    out[...] = array
+    return out
+
+
+def _state(shape: Shape, real: Any) -> State:
+    v, r = shape.slots, shape.rows
+    return State(
+        place=aligned((v, 2), np.int64),
+        x=aligned((v, 2, r), real),
+        radius=aligned((v, r), real),
+        gains=aligned((v, 4, r), real),
+        base=aligned((v, 2, r), real),
+        keys=aligned((v, 2, r), np.uint32),
+        segments=aligned((v, 2, SEGMENT), real),
+    )
+
+
+def _scratch(shape: Shape, real: Any) -> Scratch:
+    return Scratch(
+        noise=aligned((SEGMENT, 2, shape.rows), real),
+        innovation=aligned((3 * SEGMENT,), real),
+        normals=aligned((2, shape.rows), real),
+    )
+
+
+def _pointers(names: tuple[str, ...]) -> list[tuple[str, Any]]:
+    return [(name, c_void_p) for name in names]
+
+
+class RowsBank(ctypes.Structure):
+    """`rt_rows_bank` of native/bank.h."""
+
+    _fields_ = [  # noqa: RUF012 (ctypes wants it so)
+        *_pointers(tuple(f"loop_{name}" for name in Loops._fields)),
+        ("sample_rate", c_double),
+        ("seed", c_int64),
+        ("probe", c_int64),
+        ("rows", c_int32),
+        ("ringing_from", c_int32),
+        ("noisy_from", c_int32),
+        ("slots", c_int32),
+        ("innovations", c_int32),
+        ("crossover", c_int32),
+        ("alias", c_int32),
+        ("wide", c_int32),
+        *_pointers(Tables._fields + State._fields + Scratch._fields),
+    ]
+
+
+class Bank:
+    """A table of rows with room for its voices, and the compiled loops that play it; what `rt_voices` asks."""
+
+    def __init__(self, shape: Shape, tables: Tables, sample_rate: float, seed: int, real: Any = np.float32) -> None:
+        self.shape, self.tables, self.real = shape, tables, real
+        self.state, self._scratch = _state(shape, real), _scratch(shape, real)
+        self._loops = loops(real)
+        arrays = {**tables._asdict(), **self.state._asdict(), **self._scratch._asdict()}
+        self.record = RowsBank(
+            **{f"loop_{name}": loop.address for name, loop in self._loops._asdict().items()},
+            **{name: array.ctypes.data for name, array in arrays.items()},
+            **{name: int(value) for name, value in shape._asdict().items()},
+            sample_rate=sample_rate,
+            seed=seed,
+            probe=DRAW,
+            wide=real is np.float64,
+        )
+        self._library = native.open_library()
+        native.declare(self._library, {"rt_rows_bank_size": (c_int64, []), "rt_rows_bank_call": (c_int32, [])})
+        if self._library.rt_rows_bank_size() != ctypes.sizeof(RowsBank):
+            raise RtsynthError(f"the compiled bank does not fit this version of rtsynth. {native.REBUILD}")
+
+    @property
+    def call(self) -> int:
+        """Address of the `rt_bank`."""
+        address = ctypes.cast(self._library.rt_rows_bank_call, c_void_p).value
+        assert address is not None
+        return address
+
+    @property
+    def address(self) -> int:
+        """Address of its state."""
+        return ctypes.addressof(self.record)
