@@ -1,0 +1,102 @@
+"""`Instrument`: a preset as a `Source`: its tables, its bank, its voices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rtsynth.instrument.preset import Preset
+from rtsynth.source import Loop
+
+
+class Instrument:
+    """A playable preset. One seed, one take: the same messages give the same bits in every driver and block size.
+
+    `alias` keeps partials above Nyquist, as the seed's own sampling did.
+    """
+
+    latency = 0  # samples
+
+    def __init__(self, preset: Preset, seed: int = 1, *, alias: bool = False) -> None:
+        self.preset = preset
+        self.seed = seed
+        self.alias = alias
+        self._voices: Any = None
+
+    def prepare(self, sample_rate: float, max_block: int = 0, real: Any = np.float32) -> None:
+        """[main thread] Build the tables for a sample rate (hertz); compile the loop, or load it from the cache.
+
+        `real` is float32 to play. With float64 only `run` can be used: it is there to prove the law.
+        """
+        from rtsynth.instrument import rows, tables
+        from rtsynth.instrument.voices import Voices, VoicesConfig
+        from rtsynth.sampler.table import Bank
+
+        self.sample_rate = sample_rate
+        shape, arrays = tables.build(self.preset, sample_rate, real, self.alias)
+        self.bank = Bank(shape, arrays, sample_rate, self.seed, real)
+        curves = np.ascontiguousarray(rows.curves(self.preset, sample_rate))
+        release = tables.release_rates(self.preset, sample_rate)
+        config = VoicesConfig(
+            bank=self.bank.call,
+            bank_state=self.bank.address,
+            segments=self.bank.state.segments.ctypes.data,
+            release=release.ctypes.data,
+            level=curves[0].ctypes.data,
+            mix=curves[1].ctypes.data,
+            attack=self.preset.envelope.attack_ms * 1e-3 * sample_rate,
+            curve_points=curves.shape[1],
+            slots=shape.slots,
+            polyphony=self.preset.polyphony.voices,
+            per_key=self.preset.polyphony.per_key,
+            half_pedal=self.preset.envelope.pedal == "continuous",
+            wide=real is np.float64,
+        )
+        self._voices = Voices(config, self.bank, curves, release)
+
+    def reset(self) -> None:
+        """[main thread, not while running] Silence, controllers at their defaults, the next note is number 0."""
+        self._voices.reset()
+
+    @property
+    def loop(self) -> Loop:
+        """The compiled loop and its state; valid until the next `prepare`."""
+        if self._voices is None:
+            raise RuntimeError("prepare(sample_rate) first")
+        return self._voices.loop
+
+    def run(self, messages: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+        """The loop without an engine: `messages` (MESSAGE) are due now, then left and right (frames,) are added to."""
+        self._voices.run(messages, left, right)
+
+    @property
+    def active_voices(self) -> int:
+        """Voices sounding now, those fading included."""
+        return self._voices.counts()["active"]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Notes started, voices active, steals, fades cut to one segment, voices stopped for not being finite."""
+        return self._voices.counts()
+
+    @property
+    def tail(self) -> int:
+        """Samples from the last note-off until -120 dB, at most; -1: without bound (no damper on a living row)."""
+        from rtsynth.instrument.rows import rows_of_key, seconds_to_silence
+
+        envelope = self.preset.envelope
+        keys = [rows_of_key(self.preset, note, self.sample_rate, self.alias) for note in (0, 60, 127)]
+        lasting = max(float(np.max(seconds_to_silence(rows))) for rows in keys)
+        if not np.isfinite(lasting):
+            if envelope.undamped_above < 128:
+                return -1
+            lasting = 2e-3 * envelope.release_ms * 2.0 ** (abs(envelope.release_slope) * 67 / 12)
+        return round(self.sample_rate * lasting)
+
+    def probe(self, index: int) -> None:
+        """Replace the Gaussians of the first note: none (-2), all 0 (-1), or number `index` 1 and all others 0.
+
+        The loop is linear in them, so its responses to unit Gaussians are a factor of its covariance: see `law`.
+        """
+        self.bank.record.probe = index
