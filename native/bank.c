@@ -9,7 +9,7 @@
 #define FAINT 1e-12       /* energy of a row at -120 dB: below it, it leaves the loop */
 #define NYQUIST_FADE 0.02 /* a partial fades out over this share of the sample rate below Nyquist */
 
-enum { ALIVE, TABLE };                                 /* place[slot] */
+enum { ALIVE, TABLE, STEADY, PLACES };                 /* place[slot] */
 enum { LEFT_NOW, RIGHT_NOW, LEFT_SLOPE, RIGHT_SLOPE }; /* gains[slot] */
 
 #define REAL float

@@ -37,7 +37,7 @@ typedef struct {
     void (*noisy)(const void *step, const void *scale, const void *noise, void *x, void *gains, void *y, int64_t rows,
                   int64_t count);
     void (*innovations)(const void *powers, const void *advance, const void *gain, const void *response, const void *e,
-                        void *x, void *y, int64_t count);
+                        void *x, void *y, int64_t rows, int64_t count);
 } rt_loops;
 
 /* Everything the bank works on; the arrays are the caller's. R = rows, V = slots, K = RT_KEYS, S = RT_SEGMENT. */
@@ -56,7 +56,7 @@ typedef struct {
     int32_t wide;         /* 1: double */
     /* parameters; motion has an entry a key, then one a slot for voices that are bent */
     const void *law;       /* (K, RT_LAW_COLUMNS, R) */
-    const int64_t *alive;  /* (K,) end of the ringing rows that can be heard at all; they are sorted by when they fade */
+    const int64_t *alive;  /* (K,) end of the rows before noisy_from that can be heard; they are sorted by when they fade */
     void *powers;          /* (K + V, R, 2, S) lambda^t */
     void *advance;         /* (K + V, 2, R) lambda^S */
     void *step;            /* (K + V, 2, R) lambda */
@@ -65,7 +65,8 @@ typedef struct {
     const void *deviation; /* (K,) */
     const void *start;     /* (K, 2R, 2R) lower factor of the states' covariance at the start, re then im */
     /* state, a slot each */
-    int64_t *place;        /* (V, 2) end of the ringing rows still heard; entry of the motion tables */
+    int64_t *place;        /* (V, 3) end of the ringing rows still heard; entry of the motion tables; 1: no slopes */
+    void *goal;            /* (V, 3) left, right and mix that the gains go to */
     void *x;               /* (V, 2, R) */
     void *radius;          /* (V, R) squared radius of undamped rows */
     void *gains;           /* (V, 4, R) left, right; their slopes a sample */

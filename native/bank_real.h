@@ -93,12 +93,41 @@ static void NAME(arrive)(const rt_rows_bank *bank, int32_t slot, int32_t first, 
     }
 }
 
+/* The gains' base has changed: aim anew, whatever the envelope says. */
+static void NAME(forget_goal)(const rt_rows_bank *bank, int32_t slot)
+{
+    NAME(part)(bank->goal, 3, slot)[0] = -1; /* no envelope is negative */
+    bank->place[PLACES * slot + STEADY] = 0;
+}
+
+/* Most segments of a held note change nothing: then the slopes are zeroed once and left alone. */
+static void NAME(steer)(const rt_rows_bank *bank, int32_t slot, int32_t key, int32_t alive,
+                        REAL left, REAL right, REAL mix)
+{
+    const int32_t n = bank->rows;
+    int64_t *steady = &bank->place[PLACES * slot + STEADY];
+    REAL *goal = NAME(part)(bank->goal, 3, slot);
+    if (goal[0] == left && goal[1] == right && goal[2] == mix) {
+        REAL *slopes = NAME(part)(bank->gains, 4 * n, slot) + LEFT_SLOPE * n;
+        if (!*steady) memset(slopes, 0, (size_t)(2 * n) * sizeof(REAL));
+        *steady = 1;
+        return;
+    }
+    *steady = 0;
+    goal[0] = left;
+    goal[1] = right;
+    goal[2] = mix;
+    NAME(aim)(bank, slot, key, 0, alive, left, right, mix);
+    NAME(aim)(bank, slot, key, bank->noisy_from, n, left, right, mix);
+}
+
 static void NAME(start)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice, REAL left, REAL right, REAL mix)
 {
     const int32_t n = bank->rows;
     uint32_t *keys = bank->keys + 2 * (int64_t)n * slot;
-    bank->place[2 * slot + ALIVE] = bank->alive[voice->key];
-    bank->place[2 * slot + TABLE] = voice->key;
+    bank->place[PLACES * slot + ALIVE] = bank->alive[voice->key];
+    bank->place[PLACES * slot + TABLE] = voice->key;
+    NAME(forget_goal)(bank, slot);
     bank->loops.start(bank->seed, voice->serial, n, keys, keys + n, bank->normals);
     if (bank->probe != RT_DRAW) NAME(probe)(bank, voice, bank->normals, 0, 2 * n);
     if (bank->innovations)
@@ -141,7 +170,8 @@ static void NAME(write_motion)(const rt_rows_bank *bank, int64_t table, int32_t 
 static void NAME(turn)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice)
 {
     NAME(set_base)(bank, slot, voice);
-    bank->place[2 * slot + TABLE] = voice->bend_ratio == 1.0 ? voice->key : RT_KEYS + slot;
+    NAME(forget_goal)(bank, slot);
+    bank->place[PLACES * slot + TABLE] = voice->bend_ratio == 1.0 ? voice->key : RT_KEYS + slot;
     if (voice->bend_ratio == 1.0) return;
     const REAL *frequency = NAME(law)(bank, voice->key, RT_FREQUENCY);
     const REAL *damping = NAME(law)(bank, voice->key, RT_DAMPING);
@@ -173,7 +203,7 @@ static void NAME(drop_faint)(const rt_rows_bank *bank, int32_t slot)
 {
     const int32_t n = bank->rows;
     const REAL *x = NAME(part)(bank->x, 2 * n, slot), *base = NAME(part)(bank->base, 2 * n, slot);
-    int64_t last = bank->place[2 * slot + ALIVE];
+    int64_t last = bank->place[PLACES * slot + ALIVE];
     while (last > bank->ringing_from) {
         double energy = 0.0;
         for (int64_t k = last - UNROLL; k < last; k++)
@@ -182,31 +212,25 @@ static void NAME(drop_faint)(const rt_rows_bank *bank, int32_t slot)
         if (!(energy <= FAINT)) break; /* not a number: stay, and be found */
         last -= UNROLL;
     }
-    bank->place[2 * slot + ALIVE] = last;
+    bank->place[PLACES * slot + ALIVE] = last;
 }
 
-static void NAME(ringing_segment)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice,
-                                  REAL left, REAL right, REAL mix)
+static void NAME(ringing_segment)(const rt_rows_bank *bank, int32_t slot)
 {
     const int32_t n = bank->rows;
-    const int32_t alive = (int32_t)bank->place[2 * slot + ALIVE];
-    const int64_t table = bank->place[2 * slot + TABLE];
-    NAME(aim)(bank, slot, voice->key, 0, alive, left, right, mix);
+    const int64_t table = bank->place[PLACES * slot + TABLE];
     bank->loops.ringing(NAME(part)(bank->powers, 2 * RT_SEGMENT, table * n), NAME(part)(bank->advance, 2 * n, table),
                         NAME(part)(bank->x, 2 * n, slot), NAME(part)(bank->gains, 4 * n, slot),
-                        NAME(part)(bank->segments, 2 * RT_SEGMENT, slot), n, alive);
+                        NAME(part)(bank->segments, 2 * RT_SEGMENT, slot), n, bank->place[PLACES * slot + ALIVE]);
     NAME(hold_radius)(bank, slot);
-    NAME(arrive)(bank, slot, 0, alive);
     NAME(drop_faint)(bank, slot);
 }
 
-static void NAME(noisy_segment)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice,
-                                REAL left, REAL right, REAL mix)
+static void NAME(noisy_segment)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice)
 {
     const int32_t n = bank->rows, first = bank->noisy_from, count = n - first;
-    const int64_t table = bank->place[2 * slot + TABLE], drawn = 2 * RT_SEGMENT * (int64_t)count;
+    const int64_t table = bank->place[PLACES * slot + TABLE], drawn = 2 * RT_SEGMENT * (int64_t)count;
     const uint32_t *keys = bank->keys + 2 * (int64_t)n * slot + first;
-    NAME(aim)(bank, slot, voice->key, first, n, left, right, mix);
     if (bank->probe == RT_DRAW)
         bank->loops.draw(keys, keys + n, voice->age * RT_SEGMENT, RT_SEGMENT, count, bank->noise);
     else
@@ -215,7 +239,6 @@ static void NAME(noisy_segment)(const rt_rows_bank *bank, int32_t slot, const rt
                       bank->noise, NAME(part)(bank->x, 2 * n, slot) + first,
                       NAME(part)(bank->gains, 4 * n, slot) + first, NAME(part)(bank->segments, 2 * RT_SEGMENT, slot),
                       n, count);
-    NAME(arrive)(bank, slot, first, n);
 }
 
 static void NAME(draw_innovations)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice)
@@ -232,40 +255,44 @@ static void NAME(draw_innovations)(const rt_rows_bank *bank, int32_t slot, const
     for (int32_t t = 0; t < RT_SEGMENT; t++) e[RT_SEGMENT + t] = e[RT_SEGMENT - 1 - t];
 }
 
-static void NAME(innovations_segment)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice,
-                                      REAL left, REAL right)
+static void NAME(innovations_segment)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice)
 {
     const int32_t n = bank->rows;
-    const int64_t table = bank->place[2 * slot + TABLE];
+    const int64_t table = bank->place[PLACES * slot + TABLE];
     REAL *y = NAME(part)(bank->segments, 2 * RT_SEGMENT, slot);
     const REAL *gains = NAME(part)(bank->gains, 4 * n, slot);
     NAME(draw_innovations)(bank, slot, voice);
     bank->loops.innovations(NAME(part)(bank->powers, 2 * RT_SEGMENT, table * n),
                             NAME(part)(bank->advance, 2 * n, table), NAME(part)(bank->gain, 2 * n, voice->key),
                             NAME(part)(bank->response, RT_SEGMENT, voice->key), bank->innovation,
-                            NAME(part)(bank->x, 2 * n, slot), y, n);
+                            NAME(part)(bank->x, 2 * n, slot), y, n, bank->alive[voice->key]);
     /* One gain for all rows: that of row 0. */
-    NAME(aim)(bank, slot, voice->key, 0, 1, left, right, 0);
     for (int32_t t = 0; t < RT_SEGMENT; t++) {
         const REAL both = y[t];
         y[t] = both * (gains[LEFT_NOW * n] + gains[LEFT_SLOPE * n] * (REAL)t);
         y[RT_SEGMENT + t] = both * (gains[RIGHT_NOW * n] + gains[RIGHT_SLOPE * n] * (REAL)t);
     }
-    NAME(arrive)(bank, slot, 0, 1);
 }
 
 /* Fill the voice's segment; 0 where nothing is left that could sound after it. */
 static int32_t NAME(segment)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice,
                              REAL left, REAL right, REAL mix)
 {
+    const int64_t *place = &bank->place[PLACES * slot];
+    const int32_t alive = bank->innovations ? 1 : (int32_t)place[ALIVE];
+    const bool noisy = bank->noisy_from < bank->rows;
     memset(NAME(part)(bank->segments, 2 * RT_SEGMENT, slot), 0, 2 * RT_SEGMENT * sizeof(REAL));
-    if (bank->innovations) {
-        NAME(innovations_segment)(bank, slot, voice, left, right);
-        return 1;
+    NAME(steer)(bank, slot, voice->key, alive, left, right, mix);
+    if (bank->innovations)
+        NAME(innovations_segment)(bank, slot, voice);
+    else if (alive > 0)
+        NAME(ringing_segment)(bank, slot);
+    if (noisy) NAME(noisy_segment)(bank, slot, voice);
+    if (!place[STEADY]) {
+        NAME(arrive)(bank, slot, 0, alive);
+        NAME(arrive)(bank, slot, bank->noisy_from, bank->rows);
     }
-    if (bank->place[2 * slot + ALIVE] > 0) NAME(ringing_segment)(bank, slot, voice, left, right, mix);
-    if (bank->noisy_from < bank->rows) NAME(noisy_segment)(bank, slot, voice, left, right, mix);
-    return bank->noisy_from < bank->rows || bank->place[2 * slot + ALIVE] > 0;
+    return bank->innovations || noisy || place[ALIVE] > 0;
 }
 
 static int32_t NAME(bank_call)(const rt_rows_bank *bank, int32_t call, int32_t slot, const rt_voice *voice,

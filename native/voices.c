@@ -8,6 +8,7 @@
 #define STEAL_SEGMENTS 8 /* a stolen voice fades in 256 samples: 5.3 ms at 48 kHz */
 #define SMOOTHING 0.12   /* of volume, expression and pan, a segment: 5 ms at 48 kHz */
 #define SILENCE 1e-6     /* -120 dB: a released voice ends here */
+#define ABSURD 1e15      /* no sound: 300 dB above full scale */
 #define HALF_PEDAL_UP 0.2   /* of the pedal's way: the dampers begin to lift ... */
 #define HALF_PEDAL_DOWN 0.8 /* ... and are clear of the strings */
 #define PI 3.14159265358979323846
@@ -147,12 +148,16 @@ static double sample_at(const rt_voices *v, const char *segment, int32_t at)
     return v->config.wide ? ((const double *)segment)[at] : (double)((const float *)segment)[at];
 }
 
+/* No sample infinite, not a number, or absurd; written so that the compiler compares many at once. */
 static bool finite_segment(const rt_voices *v, const rt_voice *voice)
 {
     const char *segment = segment_of(v, voice);
-    double sum = 0.0;
-    for (int32_t t = 0; t < 2 * RT_SEGMENT; t++) sum += fabs(sample_at(v, segment, t));
-    return sum < 1e30; /* false for NaN too */
+    int32_t bad = 0;
+    if (v->config.wide)
+        for (int32_t t = 0; t < 2 * RT_SEGMENT; t++) bad |= !(fabs(((const double *)segment)[t]) < ABSURD);
+    else
+        for (int32_t t = 0; t < 2 * RT_SEGMENT; t++) bad |= !(fabsf(((const float *)segment)[t]) < (float)ABSURD);
+    return !bad;
 }
 
 /* Draw the next segment; false where the voice has become infinite or not a number, and must not be heard. */

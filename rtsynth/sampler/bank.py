@@ -190,15 +190,15 @@ def _noisy_loop(real: Any) -> Any:
 def _innovations_loop(real: Any) -> Any:
     p = _pointer(real)
 
-    @callback(types.void(p, p, p, p, p, p, p, _COUNT))
-    def innovations(powers, advance, gain, response, e, x, y, count):
+    @callback(types.void(p, p, p, p, p, p, p, _COUNT, _COUNT))
+    def innovations(powers, advance, gain, response, e, x, y, rows, count):
         """Add a segment of the innovations form to y (32,) and step the states: `count` rows, a multiple of 4.
 
-        powers, advance, x as in `ringing` with rows = count; gain (2, count): K; response (32,): of y to e within a segment, response[0] = 1; e (96,): 32
+        powers, advance, x as in `ringing`; gain (2, rows): K; response (32,): of y to e within a segment, response[0] = 1; e (96,): 32
         zeros, the segment's innovations, the same backwards. The states' step sums λ^(31-t) e[t]: the same powers
         against the innovations backwards.
         """
-        n = U(count)
+        n = U(rows)
         for k in range(U(0), U(count), U(4)):
             k1, k2, k3 = k + U(1), k + U(2), k + U(3)
             a0, a1, a2, a3 = x[k], x[k1], x[k2], x[k3]

@@ -69,7 +69,8 @@ class Tables(NamedTuple):
 class State(NamedTuple):
     """Carried from segment to segment, a slot each."""
 
-    place: NDArray[np.int64]  # (V, 2): end of the ringing rows still heard; entry of the motion tables
+    place: NDArray[np.int64]  # (V, 3): end of the ringing rows still heard; entry of the motion tables; 1: no slopes
+    goal: NDArray[Any]  # (V, 3) real: left, right and mix that the gains go to
     x: NDArray[Any]  # (V, 2, R) real: states
     radius: NDArray[Any]  # (V, R) real: squared radius of undamped rows
     gains: NDArray[Any]  # (V, 4, R) real: left, right; their slopes a sample
@@ -104,7 +105,8 @@ def cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
 def _state(shape: Shape, real: Any) -> State:
     v, r = shape.slots, shape.rows
     return State(
-        place=aligned((v, 2), np.int64),
+        place=aligned((v, 3), np.int64),
+        goal=aligned((v, 3), real),
         x=aligned((v, 2, r), real),
         radius=aligned((v, r), real),
         gains=aligned((v, 4, r), real),

@@ -1,0 +1,106 @@
+"""How fast the bank is: nanoseconds per component and sample, and the share of this machine's FMA rate they are.
+
+    python -m pytest bench/test_bank.py
+
+Whole voices, as the audio thread runs them: envelopes, gains on the control grid, noise and mixing in blocks of 64
+frames, float32, one core. The FMA rate is that of a single-threaded sgemm in the same run, so the share can be compared
+between machines; the peers' figures are from other people's builds on a like machine (bench/README.md).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from rtsynth.instrument import Instrument, preset
+from rtsynth.messages import MESSAGE, Kind, message
+
+BLOCK = 64  # frames
+VOICES = 32
+BLOCKS = 50  # a round
+PEERS = "SuperCollider Klank 1.0, Faust 1.1"  # ns per component and sample, 24 modes a voice
+
+FORMS = {
+    "innovations": """
+        form = "innovations"
+        [[layers]]
+        kind = "noise"
+        bands = {rows}
+        life = 1.0""",
+    "independent": """
+        [[layers]]
+        kind = "partials"
+        count = {rows}
+        life = 1.0""",
+    "ringing": """
+        [[layers]]
+        kind = "partials"
+        count = {rows}
+        t60 = 1000.0""",
+}
+# Multiplications and additions of the sample-rate part, counted as FMAs: what the form cannot do without.
+FMAS = {"innovations": 4.0, "independent": 8.0, "ringing": 6.0}
+
+
+def playing(form: str, rows: int) -> Instrument:
+    """An instrument of `rows` rows a voice with all its voices held."""
+    text = f'schema = 1\nname = "bench"\ntitle = "{form}"\ngain_db = -40.0\n{FORMS[form].format(rows=rows)}\n'
+    head, layers = text.split("[[layers]]")
+    text = f"{head}\n[polyphony]\nvoices = {VOICES}\nper_key = 1\n[[layers]]{layers}"
+    instrument = Instrument(preset.parse(text.encode(), "bench"))
+    instrument.prepare(48000.0)
+    starts = [message(Kind.NOTE_ON, number=30 + i, value=0.8) for i in range(VOICES)]
+    planes = np.zeros((2, BLOCK), np.float32)
+    instrument.run(np.concatenate(starts), *planes)
+    assert instrument.active_voices == VOICES
+    return instrument
+
+
+def blocks(instrument: Instrument) -> Callable[[], None]:
+    planes, nothing = np.zeros((2, BLOCK), np.float32), np.empty(0, MESSAGE)
+
+    def run() -> None:
+        for _ in range(BLOCKS):
+            instrument.run(nothing, *planes)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def fma_rate() -> float:
+    """Float32 fused multiply-adds a second, one thread: the best of several sgemm calls."""
+    n = 768
+    a, b = (np.random.default_rng(i).standard_normal((n, n)).astype(np.float32) for i in (0, 1))
+    best = min(_seconds(lambda: a @ b) for _ in range(12))
+    return n**3 / best
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("rows", [24, 64])
+@pytest.mark.parametrize("form", list(FORMS))
+def test_component_sample(benchmark, fma_rate: float, form: str, rows: int) -> None:  # noqa: ANN001
+    instrument = playing(form, rows)
+    benchmark.group = "a component and a sample"
+    benchmark.pedantic(blocks(instrument), rounds=30, warmup_rounds=3)
+    assert instrument.active_voices == VOICES  # all that time
+    count = VOICES * rows * BLOCK * BLOCKS
+    best, median = (1e9 * benchmark.stats.stats.__getattribute__(name) / count for name in ("min", "median"))
+    share = FMAS[form] / (best * 1e-9) / fma_rate
+    benchmark.extra_info |= {
+        "ns": round(best, 3),
+        "ns_median": round(median, 3),
+        "fma_share": round(share, 3),
+        "gfma_per_second": round(fma_rate / 1e9, 1),
+    }
+    print(
+        f"\n{form}, D = {rows}: {best:.3f} ns per component and sample (median {median:.3f}), "
+        f"{share:.0%} of {fma_rate / 1e9:.0f} GFMA/s; peers at 24: {PEERS}"
+    )
