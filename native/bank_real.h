@@ -198,18 +198,20 @@ static void NAME(hold_radius)(const rt_rows_bank *bank, int32_t slot)
     }
 }
 
-/* The last ringing rows leave the loop, four at a time, once they are below -120 dB. */
+/* The last ringing rows leave the loop, four at a time, once they are below -120 dB; where the law is proved, in double,
+   only once they are nothing. */
 static void NAME(drop_faint)(const rt_rows_bank *bank, int32_t slot)
 {
     const int32_t n = bank->rows;
     const REAL *x = NAME(part)(bank->x, 2 * n, slot), *base = NAME(part)(bank->base, 2 * n, slot);
+    const double faint = bank->wide ? 0.0 : FAINT;
     int64_t last = bank->place[PLACES * slot + ALIVE];
     while (last > bank->ringing_from) {
         double energy = 0.0;
         for (int64_t k = last - UNROLL; k < last; k++)
             energy += ((double)base[k] * base[k] + (double)base[n + k] * base[n + k]) *
                       ((double)x[k] * x[k] + (double)x[n + k] * x[n + k]);
-        if (!(energy <= FAINT)) break; /* not a number: stay, and be found */
+        if (!(energy <= faint)) break; /* not a number: stay, and be found */
         last -= UNROLL;
     }
     bank->place[PLACES * slot + ALIVE] = last;

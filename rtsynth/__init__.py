@@ -61,7 +61,6 @@ def render(
     from rtsynth.messages import from_notes
 
     source = Instrument(load_preset(preset) if isinstance(preset, str) else preset, seed, alias=alias)
-    source.prepare(sample_rate, block)
     messages: Any = from_notes(list(notes), sample_rate)
     frames = None if seconds is None else round(seconds * sample_rate)
     return render_messages(source, messages, frames, sample_rate=sample_rate, block=block)

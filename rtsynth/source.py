@@ -20,8 +20,13 @@ class Loop(NamedTuple):
 class Source(Protocol):
     """The life of a source: `prepare` pays for everything, the loop only fills blocks, `reset` silences it."""
 
-    latency: int  # samples from message to sound
-    tail: int  # samples that may still sound after the last note-off; -1: sounds for ever
+    @property
+    def latency(self) -> int:
+        """Samples from a message to its sound."""
+
+    @property
+    def tail(self) -> int:
+        """Samples that may still sound after the last note-off; -1: without bound. Valid from `prepare` on."""
 
     def prepare(self, sample_rate: float, max_block: int) -> None:
         """[main thread] Allocate, build tables, compile, warm up. May be called again with another rate."""

@@ -1,0 +1,63 @@
+#define _GNU_SOURCE
+#include "engine.h"
+
+#include <math.h>
+#include <string.h>
+
+#define OUTPUT_UNDERFLOW 0x4ul /* paOutputUnderflow */
+#define CONTINUE 0             /* paContinue */
+#define LEAN 0.05              /* share of an early start that the schedule takes over */
+
+int32_t rt_portaudio_begin(rt_engine *engine, int32_t channels)
+{
+    if (channels < 1 || channels > RT_MAX_CHANNELS) return -1;
+    engine->portaudio = (rt_portaudio){.channels = channels};
+    engine->process.started_ns = engine->process.finished_ns = 0;
+    rt_clock_restart(&engine->process.clock);
+    return 0;
+}
+
+void rt_portaudio_end(rt_engine *engine)
+{
+    rt_clock_restart(&engine->process.clock);
+}
+
+/* How far behind the host's own schedule it calls us. The host does not tell its schedule, and may call in bursts, so
+   we follow the late edge of its calls: a call that is later than all before moves the edge to itself (and is judged
+   once), calls before the edge draw it back slowly. What the block before overran is not the host's lateness. */
+static int64_t follow_host(rt_portaudio *portaudio, int64_t now_ns, int64_t finished_ns)
+{
+    if (!portaudio->begun) portaudio->expected_ns = (double)now_ns;
+    portaudio->begun = true;
+    const double error_ns = (double)now_ns - portaudio->expected_ns;
+    const double lateness_ns = fmin(error_ns, (double)(now_ns - finished_ns));
+    portaudio->expected_ns += error_ns > 0.0 ? error_ns : LEAN * error_ns;
+    return lateness_ns > 0.0 ? (int64_t)lateness_ns : 0;
+}
+
+static rt_output interleaved(float *out, int32_t channels)
+{
+    return (rt_output){out, channels > 1 ? out + 1 : NULL, channels};
+}
+
+int32_t rt_portaudio_callback(const void *in, void *out, unsigned long frames, const void *time_info,
+                              unsigned long flags, void *user_data)
+{
+    (void)in;
+    (void)time_info;
+    rt_engine *engine = user_data;
+    rt_portaudio *portaudio = &engine->portaudio;
+    if (frames == 0) return CONTINUE;
+    const int64_t now_ns = rt_now_ns();
+    const rt_start start = {
+        .now_ns = now_ns,
+        .lateness_ns = follow_host(portaudio, now_ns, engine->process.finished_ns),
+        .paced = true,
+        .underflow = (flags & OUTPUT_UNDERFLOW) != 0,
+    };
+    rt_clock_update(&engine->process.clock, engine->process.time, now_ns, (int32_t)frames);
+    if (portaudio->channels > 2) memset(out, 0, frames * (size_t)portaudio->channels * sizeof(float));
+    rt_process_run(&engine->process, interleaved(out, portaudio->channels), (int32_t)frames, &start);
+    portaudio->expected_ns += (double)frames * 1e9 / engine->process.sample_rate;
+    return CONTINUE;
+}
