@@ -29,6 +29,7 @@ NonNegative = Annotated[float, msgspec.Meta(ge=0)]
 Hertz = Annotated[float, msgspec.Meta(gt=0, le=96000)]
 Decibel = Annotated[float, msgspec.Meta(ge=-120, le=60)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
+NonNegativeCount = Annotated[int, msgspec.Meta(ge=0, le=256)]
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -53,6 +54,13 @@ class Curve(_Table, kw_only=True):
 
     times: tuple[NonNegative, ...]  # seconds since the note's start, increasing
     values: tuple[NonNegative, ...]  # linear
+
+
+class Spectrum(_Table, kw_only=True):
+    """A level over absolute frequency: straight lines between points on a logarithmic axis, held outside them."""
+
+    hz: tuple[Hertz, ...]  # increasing
+    db: tuple[Decibel, ...]
 
 
 class Envelope(_Table, kw_only=True):
@@ -97,17 +105,18 @@ class Partials(Layer, tag="partials", kw_only=True):
     inharmonicity: NonNegative = 0.0  # B at key 60
     inharmonicity_slope: float = 0.0  # octaves of B per octave of key
     tilt_db: float = -6.0  # per octave of k
-    rolloff_hz: Hertz = 96000.0  # from here on another rolloff_db per octave
-    rolloff_db: float = 0.0
+    key_db: float = 0.0  # level per octave of key
+    body: Spectrum | None = None  # what the string sounds through
     strike: Share = 0.0  # where the string is struck, as a share of its length: |sin(pi k strike)|; 0: no comb
     odd_db: Decibel = 0.0  # level of the even partials against the odd ones is -odd_db
     t60: Positive = 10.0  # of the first partial at key 60, seconds; inf: undamped
     t60_slope: float = 0.0  # octaves of t60 per octave of key
     t60_tilt: float = 0.0  # octaves of t60 per octave of k
     loss: NonNegative = 0.0  # damping added by frequency, 1/s at 1 kHz, growing as its square
-    after_db: Decibel | None = None  # a second mode a partial: the string's other polarisation, softer …
-    after_t60: Positive = 3.0  # … this many times longer
-    after_cents: NonNegative = 0.0  # … and this far away
+    after_count: NonNegativeCount = 0  # partials that have a second mode, the string's other polarisation, …
+    after_db: Decibel = -12.0  # … softer by this,
+    after_t60: Positive = 3.0  # … this many times longer,
+    after_cents: NonNegative = 0.0  # … and up to this far away
 
 
 class Modes(Layer, tag="modes", kw_only=True):
@@ -211,6 +220,8 @@ def _contradictions(preset: Preset) -> list[str]:
         where = f"layers[{i}]"
         if isinstance(layer, Modes) and not len(layer.ratios) == len(layer.levels_db) == len(layer.t60):
             problems.append(f"`{where}`: ratios, levels_db and t60 must be of one length")
+        if isinstance(layer, Partials) and layer.body and not _is_curve(layer.body.hz, layer.body.db):
+            problems.append(f"`{where}.body`: hz must increase, with as many db")
         if isinstance(layer, Noise) and layer.high <= layer.low:
             problems.append(f"`{where}.high`: must be above low")
         if isinstance(layer, Noise) and layer.t60 is None and layer.life == 0:
@@ -224,11 +235,13 @@ def _contradictions(preset: Preset) -> list[str]:
     if preset.form == "innovations" and (preset.stereo.width or preset.velocity.brightness_db):
         problems.append("`stereo.width`, `velocity.brightness_db`: the innovations form has one gain for all rows")
     level = preset.envelope.level
-    if isinstance(level, Curve):
-        increasing = all(a < b for a, b in zip(level.times, level.times[1:], strict=False))
-        if not level.times or len(level.times) != len(level.values) or not increasing:
-            problems.append("`envelope.level`: times must increase, with as many values")
+    if isinstance(level, Curve) and not _is_curve(level.times, level.values):
+        problems.append("`envelope.level`: times must increase, with as many values")
     return problems
+
+
+def _is_curve(x: tuple[float, ...], y: tuple[float, ...]) -> bool:
+    return 0 < len(x) == len(y) and all(a < b for a, b in zip(x, x[1:], strict=False))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -344,13 +357,14 @@ def _explain(error: str, text: str, where: str) -> str:
 
 def describe(preset: Preset) -> list[tuple[str, str]]:
     """A preset for people: (label, text) rows."""
-    from rtsynth.instrument.rows import rows_of_key
+    from rtsynth.instrument.rows import clipped_weights, rows_of_key
 
     rows = rows_of_key(preset, 60, 48000.0)
     audible = int((rows.left**2 + rows.right**2 > 0).sum())
     noisy = int((rows.settled > 0).sum())
     layers = ", ".join(type(layer).__name__.lower() for layer in preset.layers)
     release = f"{preset.envelope.release_ms:g} ms to -60 dB, pedal {preset.envelope.pedal}"
+    clipped = clipped_weights(preset)
     return [
         ("name", preset.name),
         ("title", preset.title),
@@ -360,6 +374,7 @@ def describe(preset: Preset) -> list[tuple[str, str]]:
         ("tags", ", ".join(preset.tags)),
         ("layers", layers),
         ("rows at key 60", f"{audible}, of them kept alive by noise: {noisy}"),
+        *([("clipped weights", ", ".join(clipped))] if clipped else []),
         ("form", preset.form),
         ("polyphony", f"{preset.polyphony.voices} voices, {preset.polyphony.per_key} a key"),
         ("tuning", f"equal temperament, A4 = {preset.tuning.a4:g} Hz"),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rtsynth.instrument.preset import Curve, Modes, Noise, Partials, Periodic, Preset
 from rtsynth.kernels.algebra import Kernel
 from rtsynth.kernels.nonstationary import GainedRows
+from rtsynth.kernels.periodic import ClippedWeights
 from rtsynth.kernels.spectral_mixture import DampedCosines
 from rtsynth.kernels.two_regime import Regime, seed_crossover, seed_gain
 
@@ -73,22 +74,20 @@ def _partials(layer: Partials, note: int, f0: float) -> _Bare:
     k = np.arange(1, layer.count + 1, dtype=float)
     b = layer.inharmonicity * 2.0 ** (layer.inharmonicity_slope * _octaves(note))
     frequency = k * f0 * np.sqrt((1.0 + b * k**2) / (1.0 + b))
-    level_db = layer.tilt_db * np.log2(k)
-    level_db += layer.rolloff_db * np.maximum(0.0, np.log2(frequency / layer.rolloff_hz))
-    level_db -= layer.odd_db * (k % 2 == 0)
+    level_db = layer.tilt_db * np.log2(k) - layer.odd_db * (k % 2 == 0) + layer.key_db * _octaves(note)
+    if layer.body:
+        level_db += np.interp(np.log(frequency), np.log(layer.body.hz), layer.body.db)
     level = 10.0 ** (level_db / 20.0)
     if layer.strike:
         level = level * np.abs(np.sin(np.pi * k * layer.strike))
     t60 = layer.t60 * 2.0 ** (layer.t60_slope * _octaves(note) + layer.t60_tilt * np.log2(k))
     damping = LN1000 / t60 + (layer.loss * (frequency / 1000.0) ** 2 if layer.loss else 0.0)
-    if layer.after_db is None:
-        return frequency, damping, level, np.ones_like(k), np.ones_like(k)
     # The string's second polarisation: less coupled to the bridge, hence softer and slower, and a little out of tune.
-    detune = 2.0 ** (layer.after_cents / 1200.0 * (2.0 * _spread_evenly(k.size, note * 0.37) - 1.0))
-    both = np.concatenate
-    frequency = both([frequency, frequency * detune])
-    damping = both([damping, damping / layer.after_t60])
-    level = both([level, level * 10.0 ** (layer.after_db / 20.0)])
+    again = slice(0, layer.after_count)
+    detune = 2.0 ** (layer.after_cents / 1200.0 * (2.0 * _spread_evenly(k[again].size, note * 0.37) - 1.0))
+    frequency = np.concatenate([frequency, frequency[again] * detune])
+    damping = np.concatenate([damping, damping[again] / layer.after_t60])
+    level = np.concatenate([level, level[again] * 10.0 ** (layer.after_db / 20.0)])
     return frequency, damping, level, np.ones_like(level), np.ones_like(level)
 
 
@@ -123,13 +122,26 @@ def _noise(layer: Noise, note: int, f0: float, preset: Preset) -> _Bare:
 
 
 def _periodic(layer: Periodic, note: int, f0: float) -> _Bare:
-    weights = [
-        Regime(p, s, f0).series(layer.harmonics).weights
-        for p, s in (layer.before, layer.after or layer.before)
-    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ClippedWeights)  # `clipped_weights` says it, once a preset and not once a key
+        weights = [
+            Regime(p, s, f0).series(layer.harmonics).weights
+            for p, s in (layer.before, layer.after or layer.before)
+        ]
     harmonic = np.arange(layer.harmonics + 1, dtype=float)
     damping = np.full(harmonic.size, f0 / layer.coherence)
     return harmonic * f0, damping, np.ones_like(harmonic), weights[0], weights[1]
+
+
+def clipped_weights(preset: Preset) -> list[str]:
+    """Harmonic weights of periodic layers that are negative, hence clipped to 0 and the others rescaled; a line each."""
+    lines = []
+    for layer in preset.layers:
+        for p, s in (layer.before, layer.after or layer.before) if isinstance(layer, Periodic) else ():
+            for k, weight in enumerate(Regime(p, s, 1.0).harmonics(layer.harmonics)):
+                if weight < 0:
+                    lines.append(f"a_{k} = {weight:.3g} of [p, s] = [{p:g}, {s:g}]")
+    return list(dict.fromkeys(lines))
 
 
 # --- a key ------------------------------------------------------------------------------------------------------------
@@ -213,17 +225,13 @@ def seconds_to_silence(rows: Rows) -> Array:
 def problems(preset: Preset) -> list[str]:
     """What a valid file may still get wrong: keys without a sounding row, levels no limiter should have to catch."""
     found = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for note in (21, 60, 108):
-            rows = rows_of_key(preset, note, 48000.0)
-            power = float((rows.left**2 * (rows.spread**2 + rows.mean_re**2 + rows.mean_im**2)).sum())
-            if power == 0:
-                found.append(f"key {note} has no sounding row")
-            elif power > 1:
-                found.append(
-                    f"key {note} has {10 * np.log10(power):.0f} dB of power above full scale: lower gain_db"
-                )
+    for note in (21, 60, 108):
+        rows = rows_of_key(preset, note, 48000.0)
+        power = float((rows.left**2 * (rows.spread**2 + rows.mean_re**2 + rows.mean_im**2)).sum())
+        if power == 0:
+            found.append(f"key {note} has no sounding row")
+        elif power > 1:
+            found.append(f"key {note} has {10 * np.log10(power):.0f} dB of power above full scale: lower gain_db")
     return found
 
 

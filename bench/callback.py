@@ -1,0 +1,254 @@
+"""What a block costs, and what happens to it beside a busy Python thread, against a pass-through running
+beside it.
+
+    python bench/callback.py --driver null
+    python bench/callback.py --driver jack --seconds 60 --json
+
+First the notes sound alone: CPU time per block in percent of the block, from a histogram of every block.
+Then, in turns, the same with and without a Python thread spinning in this process, while an engine with no
+sources (the control) runs beside it under the same driver. Both are disturbed by the machine alike; what
+rtsynth is late beyond that is its own. Ends with 6 when the cost is above 25 % at p99.9, or rtsynth is late
+more often than chance allows for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import platform
+import statistics
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jack_driver import Control, JackServer, late_by_cause, playing
+
+import rtsynth
+from rtsynth.engine import Engine, Report
+from rtsynth.errors import DeviceError, RtsynthError
+from rtsynth.messages import Kind, Messages, message, sort_by_time
+
+MAX_COST_PERCENT = 25.0
+SIGNIFICANT = 0.05  # one chance in twenty of calling equal lateness unequal
+RESTRIKE_SECONDS = 2.0
+KEYS = (33, 88)  # where a piano note lasts longer than RESTRIKE_SECONDS
+SETTLE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Running:
+    """An engine playing, and a control playing beside it."""
+
+    engine: Engine
+    reset: Callable[[], None]
+    control: Callable[[], dict[str, int]]
+
+
+@contextlib.contextmanager
+def null_driver(engine: Engine, rate: int, block: int) -> Iterator[Running]:
+    with Engine([], rate) as control:
+        control.start_null(block)
+        engine.start_null(block)
+
+        def reset() -> None:
+            engine.reset_report()
+            control.reset_report()
+
+        yield Running(engine, reset, lambda: late_by_cause(control))
+        engine.stop_null()
+
+
+@contextlib.contextmanager
+def jack_driver(engine: Engine, rate: int, block: int, realtime: bool) -> Iterator[Running]:
+    with JackServer(rate, block, realtime), Control(rate) as control, playing(engine, rate):
+
+        def reset() -> None:
+            control.ask("reset")
+            engine.reset_report()
+
+        yield Running(engine, reset, lambda: control.ask("report"))
+
+
+def notes(voices: int, seconds: float, rate: int) -> Messages:
+    """`voices` keys over the keyboard, one after the other, each let go and struck anew every so often."""
+    keys = np.linspace(*KEYS, voices).round().astype(int).tolist()
+    rows = []
+    for turn in range(math.ceil(seconds / RESTRIKE_SECONDS)):
+        for i, key in enumerate(keys):
+            strike = round(rate * RESTRIKE_SECONDS * (turn + i / voices))
+            rows.append(message(Kind.NOTE_OFF, strike, number=key, value=0.5))
+            rows.append(message(Kind.NOTE_ON, strike, number=key, value=0.8))
+    return sort_by_time(np.concatenate(rows))
+
+
+class Feeder:
+    """Keeps the engine's queue filled, whatever the length of the run."""
+
+    def __init__(self, engine: Engine, messages: Messages) -> None:
+        self._engine = engine
+        self._messages = messages
+        self._sent = 0
+        self.voices: list[int] = []
+
+    def run(self, seconds: float) -> None:
+        """Let the engine play for `seconds`, noting how many voices sound."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._sent += self._engine.send(self._messages[self._sent : self._sent + 4096])
+            self.voices.append(self._engine.active_voices)
+            time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def spinning() -> Iterator[None]:
+    """A pure-Python thread that never gives the GIL up of itself."""
+    stop = threading.Event()
+
+    def spin() -> None:
+        while not stop.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=spin)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def cost(report: Report) -> dict[str, float]:
+    """CPU time of a block in percent of the block."""
+    figures = {f"p{q:g}": report.cpu.percentile(q) for q in (50, 99, 99.9)} | {"max": report.cpu.max}
+    return {label: round(100 * ns / report.budget_ns, 2) for label, ns in figures.items()}
+
+
+def measure(running: Running, feeder: Feeder, seconds: float, rounds: int) -> dict[str, Any]:
+    feeder.run(RESTRIKE_SECONDS + SETTLE_SECONDS)  # until every key has been struck
+    running.reset()
+    feeder.voices.clear()
+    feeder.run(seconds)
+    alone = running.engine.report()
+    late: dict[str, dict[str, Counter[str]]] = {
+        load: {"rtsynth": Counter(), "control": Counter()} for load in ("idle", "spinning")
+    }
+    for _ in range(rounds):
+        for load, totals in late.items():
+            with spinning() if load == "spinning" else contextlib.nullcontext():
+                feeder.run(SETTLE_SECONDS)
+                running.reset()
+                feeder.run(seconds / rounds)
+                totals["rtsynth"].update(late_by_cause(running.engine))
+                totals["control"].update(running.control())
+    return {
+        "blocks": alone.blocks,
+        "budget_us": alone.budget_ns / 1e3,
+        "cpu_percent": cost(alone),
+        "voices": {"median": statistics.median(feeder.voices), "least": min(feeder.voices)},
+        "realtime_priority": alone.realtime_priority,
+        "late": late,
+        "p_value": p_value(
+            late_blocks(late["spinning"]["rtsynth"]), late_blocks(late["spinning"]["control"])
+        ),
+    }
+
+
+def late_blocks(counts: Counter[str]) -> int:
+    return counts["engine"] + counts["preempted"] + counts["host"]
+
+
+def p_value(ours: int, control: int) -> float:
+    """How likely chance alone makes us late at least this often, were both equally prone (one-sided sign
+    test).
+    """
+    total = ours + control
+    return sum(math.comb(total, k) for k in range(ours, total + 1)) / 2**total
+
+
+def verdict(result: dict[str, Any]) -> list[str]:
+    """What missed its threshold; empty when nothing did."""
+    missed = []
+    if result["cpu_percent"]["p99.9"] > MAX_COST_PERCENT:
+        missed.append(
+            f"CPU p99.9 is {result['cpu_percent']['p99.9']} % of the block: want {MAX_COST_PERCENT:g} %"
+        )
+    if result["p_value"] < SIGNIFICANT:
+        missed.append(
+            f"late more often than the control beside a spinning thread (p = {result['p_value']:.2g})"
+        )
+    return missed
+
+
+def show(result: dict[str, Any], arguments: argparse.Namespace) -> None:
+    voices, late = result["voices"], result["late"]
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    priority = ", real-time priority" if result["realtime_priority"] else ""
+    print(f"{machine}; driver {arguments.driver}{priority}")
+    print(f"{arguments.preset}, {voices['median']:.0f} voices (at least {voices['least']}): ", end="")
+    print(f"{result['blocks']} blocks of {result['budget_us']:.0f} µs")
+    print(
+        "CPU of the block: "
+        + ", ".join(f"{label} {value} %" for label, value in result["cpu_percent"].items())
+    )
+    for load, totals in late.items():
+        for who, counts in totals.items():
+            print(
+                f"late, Python {load:8} {who:8} {late_blocks(counts):5} of {counts['blocks']}  {dict(counts)}"
+            )
+    print(f"as often as the control, by chance alone: p = {result['p_value']:.3f}")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--driver", choices=["null", "jack"], default="null")
+    parser.add_argument("--preset", default="piano")
+    parser.add_argument("--voices", type=int, default=32)
+    parser.add_argument("--rate", type=int, default=48000)
+    parser.add_argument("--block", type=int, default=64, help="samples")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each of the three kinds of run")
+    parser.add_argument("--rounds", type=int, default=3, help="turns between idle and spinning")
+    parser.add_argument("--jack-realtime", action="store_true", help="run jackd with real-time priority")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = parse()
+    from rtsynth.instrument import Instrument
+
+    instrument = Instrument(rtsynth.load_preset(arguments.preset), seed=1)
+    with contextlib.ExitStack() as stack:
+        engine = stack.enter_context(Engine([instrument], arguments.rate))
+        if arguments.driver == "null":
+            driver = null_driver(engine, arguments.rate, arguments.block)
+        else:
+            driver = jack_driver(engine, arguments.rate, arguments.block, arguments.jack_realtime)
+        total = 3 * arguments.seconds + 2 * (arguments.rounds + 1) * (SETTLE_SECONDS + RESTRIKE_SECONDS)
+        feeder = Feeder(engine, notes(arguments.voices, total, arguments.rate))
+        result = measure(stack.enter_context(driver), feeder, arguments.seconds, arguments.rounds)
+    print(json.dumps(result)) if arguments.json else show(result, arguments)
+    missed = verdict(result)
+    for line in missed:
+        print(f"callback: {line}", file=sys.stderr)
+    return 6 if missed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except DeviceError as error:
+        print(f"callback: skipped: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except RtsynthError as error:
+        print(f"callback: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
