@@ -86,7 +86,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 @pytest.mark.parametrize("rows", [24, 64])
 @pytest.mark.parametrize("form", list(FORMS))
-def test_component_sample(benchmark, fma_rate: float, form: str, rows: int) -> None:  # noqa: ANN001
+def test_component_sample(benchmark, fma_rate: float, form: str, rows: int) -> None:
     instrument = playing(form, rows)
     benchmark.group = "a component and a sample"
     benchmark.pedantic(blocks(instrument), rounds=30, warmup_rounds=3)

@@ -1,9 +1,9 @@
 """rtsynth: play Gaussian processes as instruments, in real time, exact in law from block to block.
 
-    import rtsynth
-    piano = rtsynth.load_preset("piano")
-    audio = rtsynth.render(piano, [(0.0, 60, 0.8, 2.0)], seconds=4)   # (frames, 2) float32
-    covariance = piano.kernel(note=60, velocity=0.8).covariance(t1, t2)  # (N,), (M,) seconds -> (N, M)
+import rtsynth
+piano = rtsynth.load_preset("piano")
+audio = rtsynth.render(piano, [(0.0, 60, 0.8, 2.0)], seconds=4)   # (frames, 2) float32
+covariance = piano.kernel(note=60, velocity=0.8).covariance(t1, t2)  # (N,), (M,) seconds -> (N, M)
 """
 
 from __future__ import annotations

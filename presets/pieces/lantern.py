@@ -1,4 +1,4 @@
-"""Writes lantern.mid, the bundled piece: sixteen bars of 6/8 for a GP piano, with pedal. Run it to write the file anew."""
+"""Writes lantern.mid, the bundled piece: sixteen bars of 6/8 for a GP piano, with pedal. Run it to write it anew."""
 
 from __future__ import annotations
 

@@ -82,17 +82,21 @@ class Instrument:
 
     @property
     def tail(self) -> int:
-        """Samples from the last note-off until -120 dB, at most; -1: without bound (no damper on a living row)."""
-        from rtsynth.instrument.rows import rows_of_key, seconds_to_silence
+        """Samples from the last note-off until no voice is left, at most; -1: without bound (no damper on a living row).
+
+        Rows that ring are counted without a damper, as under the pedal; rows that live end by it alone.
+        """
+        from rtsynth.instrument.rows import GRID, longest_ring, rows_of_key
 
         envelope = self.preset.envelope
-        keys = [rows_of_key(self.preset, note, self.sample_rate, self.alias) for note in (0, 60, 127)]
-        lasting = max(float(np.max(seconds_to_silence(rows))) for rows in keys)
+        keys = (rows_of_key(self.preset, note, self.sample_rate, self.alias) for note in range(128))
+        lasting = max(map(longest_ring, keys))
         if not np.isfinite(lasting):
             if envelope.undamped_above < 128:
                 return -1
             lasting = 2e-3 * envelope.release_ms * 2.0 ** (abs(envelope.release_slope) * 67 / 12)
-        return round(self.sample_rate * lasting)
+        # A segment may be half played at the note-off, and the last one is played to its end.
+        return round(self.sample_rate * lasting) + 2 * GRID
 
     def probe(self, index: int) -> None:
         """Replace the Gaussians of the first note: none (-2), all 0 (-1), or number `index` 1 and all others 0.

@@ -83,7 +83,7 @@ def check(
     blocks: tuple[int, ...] = BLOCKS,
     alias: bool = False,
 ) -> list[Finding]:
-    """The figures of a preset: covariance and mean, worst over both channels and their mean, for every key asked for."""
+    """The figures of a preset: covariance and mean, worst over both channels and their mean, for every key."""
     velocity = float(np.float32(velocity))  # what a message carries
     findings = []
     for real in precisions:

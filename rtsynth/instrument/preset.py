@@ -7,6 +7,8 @@ a periodic kernel. `rows.py` turns a preset and a key into the rows of the bank;
 from __future__ import annotations
 
 import difflib
+import itertools
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -24,10 +26,14 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+# Bounds far outside what is of use, so that no valid file can make a row that is not finite.
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0, le=1e4)]
+Duration = Annotated[float, msgspec.Meta(ge=1e-4)]  # seconds; inf: for ever
+Slope = Annotated[float, msgspec.Meta(ge=-16, le=16)]  # octaves per octave
 Hertz = Annotated[float, msgspec.Meta(gt=0, le=96000)]
 Decibel = Annotated[float, msgspec.Meta(ge=-120, le=60)]
+DecibelRange = Annotated[float, msgspec.Meta(ge=0, le=120)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
 NonNegativeCount = Annotated[int, msgspec.Meta(ge=0, le=256)]
 
@@ -36,82 +42,88 @@ class _Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     """A TOML table whose unknown fields are errors: a misspelt parameter must not be silently ignored."""
 
 
-class Polyphony(_Table, kw_only=True):
+class Polyphony(_Table, kw_only=True, frozen=True):
     """How many notes sound at once."""
 
     voices: Annotated[int, msgspec.Meta(ge=1, le=256)] = 48
     per_key: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2  # strikes of one key that may ring together
 
 
-class Tuning(_Table, kw_only=True):
+class Tuning(_Table, kw_only=True, frozen=True):
     """Equal temperament."""
 
     a4: Annotated[float, msgspec.Meta(ge=220, le=880)] = 440.0  # hertz
 
 
-class Curve(_Table, kw_only=True):
+class Curve(_Table, kw_only=True, frozen=True):
     """A gain over the note's time: straight lines between points."""
 
-    times: tuple[NonNegative, ...]  # seconds since the note's start, increasing
+    times: tuple[
+        Annotated[float, msgspec.Meta(ge=0, le=600)], ...
+    ]  # seconds since the note's start, increasing
     values: tuple[NonNegative, ...]  # linear
 
 
-class Spectrum(_Table, kw_only=True):
+class Spectrum(_Table, kw_only=True, frozen=True):
     """A level over absolute frequency: straight lines between points on a logarithmic axis, held outside them."""
 
     hz: tuple[Hertz, ...]  # increasing
     db: tuple[Decibel, ...]
 
 
-class Envelope(_Table, kw_only=True):
+class Envelope(_Table, kw_only=True, frozen=True):
     """Gain of a whole voice."""
 
     attack_ms: NonNegative = 2.0
     release_ms: Positive = 150.0  # time to -60 dB once the damper is down, at key 60
-    release_slope: float = 0.0  # octaves of release time per octave of key
+    release_slope: Slope = 0.0  # octaves of release time per octave of key
     undamped_above: Annotated[int, msgspec.Meta(ge=0, le=128)] = 128  # keys from here on have no damper
     pedal: Literal["continuous", "switch"] = "continuous"
     level: Curve | Literal["flat", "seed"] = "flat"
     crossover: Literal["none", "seed"] = "none"  # between a periodic layer's two regimes
 
 
-class Velocity(_Table, kw_only=True):
+class Velocity(_Table, kw_only=True, frozen=True):
     """What a key's velocity does."""
 
-    range_db: NonNegative = 36.0  # from the loudest to the softest
-    brightness_db: NonNegative = 0.0  # per octave above the reference, from the loudest to the softest
+    range_db: DecibelRange = 36.0  # from the loudest to the softest
+    brightness_db: DecibelRange = 0.0  # per octave above the reference, from the loudest to the softest
     reference: Hertz = 500.0
 
 
-class Stereo(_Table, kw_only=True):
+class Stereo(_Table, kw_only=True, frozen=True):
     """Where the rows stand: -1 left … 1 right."""
 
     keys: Share = 0.0  # the lowest key to the left, the highest to the right
     width: Share = 0.0  # scatter of the single rows
 
 
-class Layer(_Table, tag_field="kind", kw_only=True):
+class Layer(_Table, tag_field="kind", kw_only=True, frozen=True):
     """What every layer of rows has."""
 
     level_db: Decibel = 0.0
     variance: Share = 1.0  # share of the power that is drawn anew for every note; the rest is the row's mean
-    life: Share = 0.0  # 0: rows ring and die; 1: noise keeps them alive for ever; between: a share of the start
+    life: Share = (
+        0.0  # 0: rows ring and die; 1: noise keeps them alive for ever; between: a share of the start
+    )
 
 
-class Partials(Layer, tag="partials", kw_only=True):
+class Partials(Layer, tag="partials", kw_only=True, frozen=True):
     """A string: partials at k f0 sqrt((1 + B k²)/(1 + B)), so the first is in tune whatever B is."""
 
     count: Count = 40
     inharmonicity: NonNegative = 0.0  # B at key 60
-    inharmonicity_slope: float = 0.0  # octaves of B per octave of key
-    tilt_db: float = -6.0  # per octave of k
-    key_db: float = 0.0  # level per octave of key
+    inharmonicity_slope: Slope = 0.0  # octaves of B per octave of key
+    tilt_db: Decibel = -6.0  # per octave of k
+    key_db: Decibel = 0.0  # level per octave of key
     body: Spectrum | None = None  # what the string sounds through
-    strike: Share = 0.0  # where the string is struck, as a share of its length: |sin(pi k strike)|; 0: no comb
+    strike: Share = (
+        0.0  # where the string is struck, as a share of its length: |sin(pi k strike)|; 0: no comb
+    )
     odd_db: Decibel = 0.0  # level of the even partials against the odd ones is -odd_db
-    t60: Positive = 10.0  # of the first partial at key 60, seconds; inf: undamped
-    t60_slope: float = 0.0  # octaves of t60 per octave of key
-    t60_tilt: float = 0.0  # octaves of t60 per octave of k
+    t60: Duration = 10.0  # of the first partial at key 60, seconds; inf: undamped
+    t60_slope: Slope = 0.0  # octaves of t60 per octave of key
+    t60_tilt: Slope = 0.0  # octaves of t60 per octave of k
     loss: NonNegative = 0.0  # damping added by frequency, 1/s at 1 kHz, growing as its square
     after_count: NonNegativeCount = 0  # partials that have a second mode, the string's other polarisation, …
     after_db: Decibel = -12.0  # … softer by this,
@@ -119,17 +131,17 @@ class Partials(Layer, tag="partials", kw_only=True):
     after_cents: NonNegative = 0.0  # … and up to this far away
 
 
-class Modes(Layer, tag="modes", kw_only=True):
+class Modes(Layer, tag="modes", kw_only=True, frozen=True):
     """Explicit modes: a bell, a bar, a plate."""
 
     ratios: tuple[Positive, ...]  # frequency over f0
     levels_db: tuple[Decibel, ...]
-    t60: tuple[Positive, ...]  # seconds, at key 60
-    t60_slope: float = 0.0  # octaves of t60 per octave of key
+    t60: tuple[Duration, ...]  # seconds, at key 60
+    t60_slope: Slope = 0.0  # octaves of t60 per octave of key
     split_cents: NonNegative = 0.0  # every mode is two, this far apart: it beats
 
 
-class Noise(Layer, tag="noise", kw_only=True):
+class Noise(Layer, tag="noise", kw_only=True, frozen=True):
     """Noise bands, evenly spaced on the ERB-rate scale (Glasberg and Moore 1990); life 0: a knock, 1: wind."""
 
     bands: Count = 24
@@ -139,10 +151,10 @@ class Noise(Layer, tag="noise", kw_only=True):
     centre: Hertz = 1000.0  # the loudest band …
     tilt_db: NonNegative = 0.0  # … and the fall on both sides, per octave
     bandwidth: Positive = 0.5  # half-width of a band over the spacing of the bands (stationary bands)
-    t60: Positive | None = None  # seconds: instead of the bandwidth, the decay of a knock
+    t60: Duration | None = None  # seconds: instead of the bandwidth, the decay of a knock
 
 
-class Periodic(Layer, tag="periodic", kw_only=True):
+class Periodic(Layer, tag="periodic", kw_only=True, frozen=True):
     """The periodic kernel 2 exp(-p sin² πft) - 1 + s sin⁸ πft, and another one after the cross-over."""
 
     before: tuple[NonNegative, NonNegative] = (2.0, 0.25)  # p, s
@@ -154,7 +166,7 @@ class Periodic(Layer, tag="periodic", kw_only=True):
 AnyLayer = Partials | Modes | Noise | Periodic
 
 
-class Preset(_Table, kw_only=True):
+class Preset(_Table, kw_only=True, frozen=True):
     """An instrument: a value that can be printed, compared and saved; it holds no state."""
 
     schema: Literal[1]
@@ -229,19 +241,32 @@ def _contradictions(preset: Preset) -> list[str]:
         if isinstance(layer, Periodic) and layer.life != 1:
             problems.append(f"`{where}.life`: a periodic kernel is stationary, life = 1")
         if preset.form == "innovations" and (layer.life != 1 or layer.variance != 1):
-            problems.append(f"`{where}.life`: the innovations form is for stationary rows, life = variance = 1")
+            problems.append(
+                f"`{where}.life`: the innovations form is for stationary rows, life = variance = 1"
+            )
+        if preset.form == "innovations" and math.inf in _decays(layer):
+            problems.append(f"`{where}.t60`: the innovations form is for damped rows")
         if preset.form == "innovations" and isinstance(layer, Periodic) and layer.after is not None:
             problems.append(f"`{where}.after`: the innovations form cannot cross over")
     if preset.form == "innovations" and (preset.stereo.width or preset.velocity.brightness_db):
-        problems.append("`stereo.width`, `velocity.brightness_db`: the innovations form has one gain for all rows")
+        problems.append(
+            "`stereo.width`, `velocity.brightness_db`: the innovations form has one gain for all rows"
+        )
     level = preset.envelope.level
     if isinstance(level, Curve) and not _is_curve(level.times, level.values):
         problems.append("`envelope.level`: times must increase, with as many values")
     return problems
 
 
+def _decays(layer: AnyLayer) -> tuple[float | None, ...]:
+    """Every t60 a layer states."""
+    if isinstance(layer, Periodic):
+        return ()
+    return layer.t60 if isinstance(layer.t60, tuple) else (layer.t60,)
+
+
 def _is_curve(x: tuple[float, ...], y: tuple[float, ...]) -> bool:
-    return 0 < len(x) == len(y) and all(a < b for a, b in zip(x, x[1:], strict=False))
+    return 0 < len(x) == len(y) and all(a < b for a, b in itertools.pairwise(x))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -380,5 +405,8 @@ def describe(preset: Preset) -> list[tuple[str, str]]:
         ("tuning", f"equal temperament, A4 = {preset.tuning.a4:g} Hz"),
         ("attack", f"{preset.envelope.attack_ms:g} ms"),
         ("release", release),
-        ("velocity", f"{preset.velocity.range_db:g} dB, brightness {preset.velocity.brightness_db:g} dB/octave"),
+        (
+            "velocity",
+            f"{preset.velocity.range_db:g} dB, brightness {preset.velocity.brightness_db:g} dB/octave",
+        ),
     ]

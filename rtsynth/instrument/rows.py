@@ -29,6 +29,7 @@ NYQUIST_FADE = 0.02  # as in voices.py
 LN1000 = np.log(1000.0)  # a decay of 60 dB
 NEPER = np.log(10.0) / 20.0  # per decibel
 GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
+LARGEST_NORMAL = 5.9  # `sampler.noise` draws none above it
 FULL_SCALE_16 = 32768.0  # the seed's gain is in steps of 16-bit samples
 
 
@@ -65,9 +66,19 @@ def _spread_evenly(count: int, start: float = 0.0) -> Array:
     return np.mod(start + GOLDEN * np.arange(1, count + 1), 1.0)
 
 
-# --- layers: frequency (Hz), damping (1/s), level (linear), before, after ---------------------------------------------
+# --- layers -----------------------------------------------------------------------------------------------------------
 
-_Bare = tuple[Array, Array, Array, Array, Array]
+
+@dataclass(frozen=True)
+class _Bare:
+    """Rows of a layer before they are dressed. All (K,)."""
+
+    frequency: Array  # hertz
+    damping: Array  # 1/s
+    level: Array  # linear
+    mode: NDArray[np.intp]  # rows of one mode are struck in phase
+    before: Array | None = None  # shares of the power; None: 1
+    after: Array | None = None
 
 
 def _partials(layer: Partials, note: int, f0: float) -> _Bare:
@@ -88,18 +99,20 @@ def _partials(layer: Partials, note: int, f0: float) -> _Bare:
     frequency = np.concatenate([frequency, frequency[again] * detune])
     damping = np.concatenate([damping, damping[again] / layer.after_t60])
     level = np.concatenate([level, level[again] * 10.0 ** (layer.after_db / 20.0)])
-    return frequency, damping, level, np.ones_like(level), np.ones_like(level)
+    mode = np.arange(layer.count)
+    return _Bare(frequency, damping, level, np.concatenate([mode, mode[again]]))
 
 
 def _modes(layer: Modes, note: int, f0: float) -> _Bare:
     frequency = f0 * np.asarray(layer.ratios)
     damping = LN1000 / (np.asarray(layer.t60) * 2.0 ** (layer.t60_slope * _octaves(note)))
     level = 10.0 ** (np.asarray(layer.levels_db) / 20.0)
-    if layer.split_cents:
-        half = 2.0 ** (layer.split_cents / 2400.0)
-        frequency = np.concatenate([frequency / half, frequency * half])
-        damping, level = np.tile(damping, 2), np.tile(level / np.sqrt(2.0), 2)
-    return frequency, damping, level, np.ones_like(level), np.ones_like(level)
+    mode = np.arange(frequency.size)
+    if not layer.split_cents:
+        return _Bare(frequency, damping, level, mode)
+    half = 2.0 ** (layer.split_cents / 2400.0)
+    pair = np.concatenate([frequency / half, frequency * half])
+    return _Bare(pair, np.tile(damping, 2), np.tile(level / np.sqrt(2.0), 2), np.tile(mode, 2))
 
 
 def _noise(layer: Noise, note: int, f0: float, preset: Preset) -> _Bare:
@@ -118,29 +131,34 @@ def _noise(layer: Noise, note: int, f0: float, preset: Preset) -> _Bare:
     else:
         damping = np.full(layer.bands, LN1000 / layer.t60)
         frequency = frequency + spacing * (_spread_evenly(layer.bands, note * 0.61) - 0.5)
-    return frequency, damping, level, np.ones_like(level), np.ones_like(level)
+    return _Bare(frequency, damping, level, np.arange(layer.bands))
 
 
 def _periodic(layer: Periodic, note: int, f0: float) -> _Bare:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ClippedWeights)  # `clipped_weights` says it, once a preset and not once a key
+        warnings.simplefilter(
+            "ignore", ClippedWeights
+        )  # `clipped_weights` says it, once a preset and not once a key
         weights = [
             Regime(p, s, f0).series(layer.harmonics).weights
             for p, s in (layer.before, layer.after or layer.before)
         ]
     harmonic = np.arange(layer.harmonics + 1, dtype=float)
     damping = np.full(harmonic.size, f0 / layer.coherence)
-    return harmonic * f0, damping, np.ones_like(harmonic), weights[0], weights[1]
+    mode = np.arange(harmonic.size)
+    return _Bare(harmonic * f0, damping, np.ones_like(harmonic), mode, weights[0], weights[1])
 
 
 def clipped_weights(preset: Preset) -> list[str]:
-    """Harmonic weights of periodic layers that are negative, hence clipped to 0 and the others rescaled; a line each."""
+    """Harmonic weights of periodic layers that are negative, hence clipped to 0 and the rest rescaled; a line each."""
     lines = []
     for layer in preset.layers:
-        for p, s in (layer.before, layer.after or layer.before) if isinstance(layer, Periodic) else ():
-            for k, weight in enumerate(Regime(p, s, 1.0).harmonics(layer.harmonics)):
-                if weight < 0:
-                    lines.append(f"a_{k} = {weight:.3g} of [p, s] = [{p:g}, {s:g}]")
+        if not isinstance(layer, Periodic):
+            continue
+        for p, s in (layer.before, layer.after or layer.before):
+            weights = Regime(p, s, 1.0).harmonics(layer.harmonics)
+            found = np.flatnonzero(weights < 0)
+            lines += [f"a_{k} = {weights[k]:.3g} of [p, s] = [{p:g}, {s:g}]" for k in found]
     return list(dict.fromkeys(lines))
 
 
@@ -169,7 +187,7 @@ def _layers(preset: Preset, note: int) -> Iterator[tuple[Array, ...]]:
             bare = _noise(layer, note, f0, preset)
         else:
             bare = _periodic(layer, note, f0)
-        yield _dress(preset, layer, index, note, *bare)
+        yield _dress(preset, layer, index, note, bare)
 
 
 def _dress(
@@ -177,44 +195,39 @@ def _dress(
     layer: Partials | Modes | Noise | Periodic,
     index: int,
     note: int,
-    frequency: Array,
-    damping: Array,
-    level: Array,
-    before: Array,
-    after: Array,
+    bare: _Bare,
 ) -> tuple[Array, ...]:
     """Start, noise, place and velocity of a layer's rows, in the order of `Rows`."""
-    count = frequency.size
-    gain = level * 10.0 ** ((layer.level_db + preset.gain_db) / 20.0)
-    phase = 2.0 * np.pi * _spread_evenly(count, 0.29 * index + 0.17 * note)
-    mean = np.sqrt(2.0 * (1.0 - layer.variance)) * np.ones(count)
-    spread = np.sqrt(layer.variance) * np.ones(count)
-    settled = np.where(damping > 0, np.sqrt(layer.life * layer.variance), 0.0)
-    scatter = 2.0 * _spread_evenly(count, 0.43 * note + 0.11 * index) - 1.0
+    ones = np.ones(bare.frequency.size)
+    gain = bare.level * 10.0 ** ((layer.level_db + preset.gain_db) / 20.0)
+    phase = 2.0 * np.pi * _spread_evenly(ones.size, 0.29 * index + 0.17 * note)[bare.mode]
+    mean = np.sqrt(2.0 * (1.0 - layer.variance)) * ones
+    settled = np.where(bare.damping > 0, np.sqrt(layer.life * layer.variance), 0.0)
+    scatter = 2.0 * _spread_evenly(ones.size, 0.43 * note + 0.11 * index)[bare.mode] - 1.0
     pan = preset.stereo.keys * (note - 64.5) / 43.5 + preset.stereo.width * scatter
     angle = 0.25 * np.pi * (1.0 + np.clip(pan, -1.0, 1.0))
     brightness_db = preset.velocity.brightness_db * np.log2(
-        np.maximum(frequency, 20.0) / preset.velocity.reference
+        np.maximum(bare.frequency, 20.0) / preset.velocity.reference
     )
     tilt = NEPER * (preset.velocity.range_db + brightness_db)
     # Brightness is stated between the extremes of velocity and anchored at the loudest, which keeps its level.
     return (
-        frequency,
-        damping,
+        bare.frequency,
+        bare.damping,
         mean * np.cos(phase),
         mean * np.sin(phase),
-        spread,
+        np.sqrt(layer.variance) * ones,
         settled,
         gain * np.cos(angle),
         gain * np.sin(angle),
         tilt,
-        before,
-        after,
+        ones if bare.before is None else bare.before,
+        ones if bare.after is None else bare.after,
     )
 
 
 def seconds_to_silence(rows: Rows) -> Array:
-    """Seconds until each row's rms is below -120 dB of full scale, (K,): inf where it lives, -inf where it is silent."""
+    """Seconds until each row's rms is below -120 dB of full scale, (K,): inf: it lives, -inf: it is silent."""
     power = (rows.left**2 + rows.right**2) * (rows.mean_re**2 + rows.mean_im**2 + 2.0 * rows.spread**2)
     with np.errstate(divide="ignore"):
         seconds = 0.5 * np.log(power / 1e-12) / rows.damping
@@ -222,16 +235,34 @@ def seconds_to_silence(rows: Rows) -> Array:
     return np.where(power > 0, seconds, -np.inf)
 
 
+def longest_ring(rows: Rows) -> float:
+    """Seconds after which the bank has surely dropped every row: inf where one lives, 0 where none sounds.
+
+    Four rows leave together once their energy is below -120 dB, and each may have been rung by the largest number drawn.
+    """
+    start = np.hypot(rows.mean_re, rows.mean_im) + LARGEST_NORMAL * rows.spread
+    energy = 4.0 * (rows.left**2 + rows.right**2) * start**2
+    heard = energy > 0
+    if (rows.settled[heard] > 0).any() or (rows.damping[heard] == 0).any():
+        return float(np.inf)
+    seconds = 0.5 * np.log(energy[heard] / 1e-12) / rows.damping[heard]
+    return float(seconds.max(initial=0.0))
+
+
 def problems(preset: Preset) -> list[str]:
     """What a valid file may still get wrong: keys without a sounding row, levels no limiter should have to catch."""
     found = []
+    loudest = float(curves(preset, 48000.0)[0].max())
     for note in (21, 60, 108):
         rows = rows_of_key(preset, note, 48000.0)
-        power = float((rows.left**2 * (rows.spread**2 + rows.mean_re**2 + rows.mean_im**2)).sum())
+        start = rows.left**2 * (rows.spread**2 + rows.mean_re**2 + rows.mean_im**2)
+        power = loudest**2 * float(max((start * rows.before).sum(), (start * rows.after).sum()))
         if power == 0:
             found.append(f"key {note} has no sounding row")
         elif power > 1:
-            found.append(f"key {note} has {10 * np.log10(power):.0f} dB of power above full scale: lower gain_db")
+            found.append(
+                f"key {note} has {10 * np.log10(power):.0f} dB of power above full scale: lower gain_db"
+            )
     return found
 
 

@@ -59,7 +59,9 @@ class _Groups:
         return order, place, self.ringing_from + _padded(heard, RINGING_UNROLL)
 
 
-def build(preset: Preset, sample_rate: float, real: Any = np.float32, alias: bool = False) -> tuple[Shape, Tables]:
+def build(
+    preset: Preset, sample_rate: float, real: Any = np.float32, alias: bool = False
+) -> tuple[Shape, Tables]:
     """The tables of a preset at a sample rate (hertz); `real` is float32 to play and float64 to prove the law."""
     innovations = preset.form == "innovations"
     keys = [rows_of_key(preset, key, sample_rate, alias) for key in range(KEYS)]
@@ -81,7 +83,9 @@ def build(preset: Preset, sample_rate: float, real: Any = np.float32, alias: boo
     motion = _motion(law, sample_rate)
     one_noise = _innovations_tables(law, motion[2]) if innovations else [np.zeros(1)] * 4
     with_slots = [np.concatenate([part, np.zeros((shape.slots, *part.shape[1:]))]) for part in motion]
-    tables = Tables(cast(law, real), cast(alive, np.int64), *(cast(part, real) for part in (*with_slots, *one_noise)))
+    tables = Tables(
+        cast(law, real), cast(alive, np.int64), *(cast(part, real) for part in (*with_slots, *one_noise))
+    )
     return shape, tables
 
 

@@ -18,7 +18,7 @@ COUNTS = ("notes", "active", "steals", "cuts", "bad_voices")  # enum rt_voices_c
 class VoicesConfig(Structure):
     """`rt_voices_config` of native/voices.h."""
 
-    _fields_ = [  # noqa: RUF012 (ctypes wants it so)
+    _fields_ = [
         ("bank", c_void_p),
         ("bank_state", c_void_p),
         ("segments", c_void_p),
@@ -98,5 +98,3 @@ class Voices:
         self._library.rt_voices_loop(
             self._address, messages.ctypes.data, messages.size, left.ctypes.data, right.ctypes.data, left.size
         )
-
-

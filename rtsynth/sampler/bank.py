@@ -130,7 +130,9 @@ def _ringing_loop(real: Any) -> Any:
                 u2 = powers[i + U(4) * _S] * a2 - powers[i + U(5) * _S] * b2
                 u3 = powers[i + U(6) * _S] * a3 - powers[i + U(7) * _S] * b3
                 y[t] += (l0 + dl0 * s) * u0 + (l1 + dl1 * s) * u1 + (l2 + dl2 * s) * u2 + (l3 + dl3 * s) * u3
-                y[t + _S] += (r0 + dr0 * s) * u0 + (r1 + dr1 * s) * u1 + (r2 + dr2 * s) * u2 + (r3 + dr3 * s) * u3
+                y[t + _S] += (
+                    (r0 + dr0 * s) * u0 + (r1 + dr1 * s) * u1 + (r2 + dr2 * s) * u2 + (r3 + dr3 * s) * u3
+                )
         for k in range(U(count)):
             a, b = x[k], x[n + k]
             x[k] = advance[k] * a - advance[n + k] * b
@@ -194,8 +196,8 @@ def _innovations_loop(real: Any) -> Any:
     def innovations(powers, advance, gain, response, e, x, y, rows, count):
         """Add a segment of the innovations form to y (32,) and step the states: `count` rows, a multiple of 4.
 
-        powers, advance, x as in `ringing`; gain (2, rows): K; response (32,): of y to e within a segment, response[0] = 1; e (96,): 32
-        zeros, the segment's innovations, the same backwards. The states' step sums λ^(31-t) e[t]: the same powers
+        powers, advance, x as in `ringing`; gain (2, rows): K; response (32,): of y to e within a segment, starting with
+        1; e (96,): 32 zeros, the segment's innovations, the same backwards. The states' step sums λ^(31-t) e[t]: the same powers
         against the innovations backwards.
         """
         n = U(rows)

@@ -1,7 +1,8 @@
 """How loops are compiled, and where the machine code is kept between runs.
 
 numba stamps its cache by the file a function is written in, not by the files it calls into; a change in `noise.py`
-would leave a stale `process`. So the cache folder itself is named by a digest of every file of this room, which holds all loops.
+would leave a stale `process`. So the cache folder itself is
+named by a digest of every file of this room, which holds all loops.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from numba.extending import intrinsic
 # Contraction to FMA and free order of sums within one expression; NaN and infinity keep their meaning (the guards test
 # for them). A segment is always computed whole, so the order of a sum never depends on the device's blocks.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
-
 
 
 def _digest() -> str:
@@ -45,15 +45,18 @@ def is_cached() -> bool:
     return any(cache_directory().glob("**/*.nbc"))
 
 
+_numba: Any = numba  # its annotations lack what its manual documents
+
+
 @contextmanager
-def _own_cache_directory() -> Any:
+def _own_cache_directory() -> Iterator[None]:
     """numba reads its cache folder when a function is decorated; the user's own functions must not move with ours."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_directory())
+    before = _numba.config.CACHE_DIR
+    _numba.config.CACHE_DIR = str(cache_directory())
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        _numba.config.CACHE_DIR = before
 
 
 def inner(function: Callable) -> Callable:
@@ -61,33 +64,34 @@ def inner(function: Callable) -> Callable:
     return numba.njit(fastmath=FAST, error_model="numpy", boundscheck=False)(function)
 
 
-def callback(signature: types.FunctionType) -> Callable:
+def callback(signature: Any) -> Callable:
     """A loop that C calls by its address; no exception can leave it (error_model numpy, no bounds check)."""
 
     def decorate(function: Callable) -> Any:
         with _own_cache_directory():
-            return numba.cfunc(signature, fastmath=FAST, error_model="numpy", boundscheck=False, cache=True)(
+            return _numba.cfunc(signature, fastmath=FAST, error_model="numpy", boundscheck=False, cache=True)(
                 function
             )
 
     return decorate
 
 
-@intrinsic
-def bits_of(typing_context: Any, number: Any) -> Any:
+def _bitcast(typing_context: Any, value: Any, source: Any, target: Any, target_type: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], target_type)
+
+    return target(source), generate
+
+
+def _bits_of(typing_context, number):
     """The 32 bits of a float32, as uint32."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.IntType(32))
-
-    return types.uint32(types.float32), generate
+    return _bitcast(typing_context, number, types.float32, types.uint32, ir.IntType(32))
 
 
-@intrinsic
-def float_of(typing_context: Any, bits: Any) -> Any:
+def _float_of(typing_context, bits):
     """The float32 with these 32 bits."""
+    return _bitcast(typing_context, bits, types.uint32, types.float32, ir.FloatType())
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.FloatType())
 
-    return types.float32(types.uint32), generate
+bits_of: Any = intrinsic(_bits_of)
+float_of: Any = intrinsic(_float_of)

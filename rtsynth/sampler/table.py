@@ -37,7 +37,10 @@ LAW = (
     "after",  # … and in the second
 )
 
-DRAW, ALL_ZERO = -2, -1  # probes: all Gaussians drawn; all 0; n >= 0: number n of the first note is 1, the others 0
+DRAW, ALL_ZERO = (
+    -2,
+    -1,
+)  # probes: all Gaussians drawn; all 0; n >= 0: number n of the first note is 1, the others 0
 
 
 class Shape(NamedTuple):
@@ -63,13 +66,17 @@ class Tables(NamedTuple):
     gain: NDArray[Any]  # (KEYS, 2, R) real: K; innovations only, as the next three
     response: NDArray[Any]  # (KEYS, 32) real: of y to e within a segment
     deviation: NDArray[Any]  # (KEYS,) real: of e
-    start: NDArray[Any]  # (KEYS, 2R, 2R) real: lower factor of the states' covariance at the start, re then im
+    start: NDArray[
+        Any
+    ]  # (KEYS, 2R, 2R) real: lower factor of the states' covariance at the start, re then im
 
 
 class State(NamedTuple):
     """Carried from segment to segment, a slot each."""
 
-    place: NDArray[np.int64]  # (V, 3): end of the ringing rows still heard; entry of the motion tables; 1: no slopes
+    place: NDArray[
+        np.int64
+    ]  # (V, 3): end of the ringing rows still heard; entry of the motion tables; 1: no slopes
     goal: NDArray[Any]  # (V, 3) real: left, right and mix that the gains go to
     x: NDArray[Any]  # (V, 2, R) real: states
     radius: NDArray[Any]  # (V, R) real: squared radius of undamped rows
@@ -131,7 +138,7 @@ def _pointers(names: tuple[str, ...]) -> list[tuple[str, Any]]:
 class RowsBank(ctypes.Structure):
     """`rt_rows_bank` of native/bank.h."""
 
-    _fields_ = [  # noqa: RUF012 (ctypes wants it so)
+    _fields_ = [
         *_pointers(tuple(f"loop_{name}" for name in Loops._fields)),
         ("sample_rate", c_double),
         ("seed", c_int64),
@@ -151,7 +158,9 @@ class RowsBank(ctypes.Structure):
 class Bank:
     """A table of rows with room for its voices, and the compiled loops that play it; what `rt_voices` asks."""
 
-    def __init__(self, shape: Shape, tables: Tables, sample_rate: float, seed: int, real: Any = np.float32) -> None:
+    def __init__(
+        self, shape: Shape, tables: Tables, sample_rate: float, seed: int, real: Any = np.float32
+    ) -> None:
         self.shape, self.tables, self.real = shape, tables, real
         self.state, self._scratch = _state(shape, real), _scratch(shape, real)
         self._loops = loops(real)
@@ -166,7 +175,9 @@ class Bank:
             wide=real is np.float64,
         )
         self._library = native.open_library()
-        native.declare(self._library, {"rt_rows_bank_size": (c_int64, []), "rt_rows_bank_call": (c_int32, [])})
+        native.declare(
+            self._library, {"rt_rows_bank_size": (c_int64, []), "rt_rows_bank_call": (c_int32, [])}
+        )
         if self._library.rt_rows_bank_size() != ctypes.sizeof(RowsBank):
             raise RtsynthError(f"the compiled bank does not fit this version of rtsynth. {native.REBUILD}")
 
