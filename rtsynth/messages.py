@@ -22,7 +22,9 @@ class Kind(IntEnum):
     PROGRAM = 4
     CHANNEL_PRESSURE = 5
     KEY_PRESSURE = 6
-    RESET = 7  # every voice off at once, every controller to its default; sent by the engine's own NaN guard too
+    RESET = (
+        7  # every voice off at once, every controller to its default; sent by the engine's own NaN guard too
+    )
     GAIN = 16  # the engine's master gain; never reaches a source
 
 
@@ -45,7 +47,12 @@ Messages = NDArray[np.void]
 
 
 def message(
-    kind: Kind, time: int = 0, channel: int = 0, number: int = 0, value: float = 0.0, source: int = ALL_SOURCES
+    kind: Kind,
+    time: int = 0,
+    channel: int = 0,
+    number: int = 0,
+    value: float = 0.0,
+    source: int = ALL_SOURCES,
 ) -> Messages:
     """One message, as an array of shape (1,)."""
     return np.array([(time, value, number, kind, channel, source, 0)], dtype=MESSAGE)
@@ -62,7 +69,7 @@ def from_notes(notes: list[tuple[float, int, float, float]], sample_rate: float)
     for start, note, velocity, duration in notes:
         if not 0 <= note <= 127 or not 0 < velocity <= 1 or start < 0 or duration < 0:
             raise ValueError(
-                f"note {(start, note, velocity, duration)}: want start and duration >= 0 s, note 0…127, velocity in (0, 1]"
+                f"note {(start, note, velocity, duration)}: want times >= 0 s, note 0…127, velocity in (0, 1]"
             )
         on = round(start * sample_rate)
         off = max(on + 1, round((start + duration) * sample_rate))

@@ -63,6 +63,7 @@ class Voices:
 
     def __init__(self, config: VoicesConfig, *keep: object) -> None:
         self._library = library()
+        self._wide = bool(config.wide)
         self._keep = (config, *keep)
         self._address = self._library.rt_voices_create(ctypes.byref(config))
         if not self._address:
@@ -92,9 +93,12 @@ class Voices:
     def run(self, messages: NDArray[np.void], left: NDArray, right: NDArray) -> None:
         """The loop without an engine: `messages` are due now, then left and right (frames,) are added to.
 
-        float32, or float64 where the voices are wide; contiguous.
+        float32, or float64 where the voices are wide; contiguous, of one length. ValueError where they are not.
         """
-        assert left.flags.c_contiguous and right.flags.c_contiguous and left.size == right.size
+        real = np.float64 if self._wide else np.float32
+        for plane in (left, right):
+            if plane.dtype != real or not plane.flags.c_contiguous or plane.shape != (left.size,):
+                raise ValueError(f"planes: want contiguous {np.dtype(real).name} of one length ({left.size},)")
         self._library.rt_voices_loop(
             self._address, messages.ctypes.data, messages.size, left.ctypes.data, right.ctypes.data, left.size
         )

@@ -197,8 +197,8 @@ def _innovations_loop(real: Any) -> Any:
         """Add a segment of the innovations form to y (32,) and step the states: `count` rows, a multiple of 4.
 
         powers, advance, x as in `ringing`; gain (2, rows): K; response (32,): of y to e within a segment, starting with
-        1; e (96,): 32 zeros, the segment's innovations, the same backwards. The states' step sums λ^(31-t) e[t]: the same powers
-        against the innovations backwards.
+        1; e (96,): 32 zeros, the segment's innovations, the same backwards. The states' step sums λ^(31-t) e[t]: the
+        same powers against the innovations backwards.
         """
         n = U(rows)
         for k in range(U(0), U(count), U(4)):
