@@ -1,0 +1,84 @@
+"""`rtsynth render`: a piece to an audio file, faster than real time; the same bytes for every block size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from rtsynth.cli.display import progress
+from rtsynth.cli.flags import TAKE, TALK, TARGET, PresetName, Take, Talk, Target
+from rtsynth.cli.loading import load_instrument, load_piece, tags
+from rtsynth.cli.measurements import as_json, warn_of_limiting
+from rtsynth.cli.output import emit, say, warn
+
+if TYPE_CHECKING:
+    from rtsynth.io.midi_files import MidiPiece
+    from rtsynth.io.rendering import Rendered
+
+DEFAULT_RATE = 48000.0  # hertz
+
+
+def render(
+    preset: PresetName,
+    piece: Annotated[str, Parameter(help="A MIDI file.")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="A .wav, .flac, .ogg, … file.")],
+    take: Take = TAKE,
+    target: Target = TARGET,
+    talk: Talk = TALK,
+) -> int:
+    """Render a piece to an audio file, until its last note has died away."""
+    return render_piece(preset, load_piece(piece, talk), out, take, target, talk)
+
+
+def render_piece(
+    preset: str, piece: MidiPiece | None, out: Path, take: Take, target: Target, talk: Talk
+) -> int:
+    """Write a piece to `out` and print its path; without a piece, `take.seconds` of nothing played."""
+    import numpy as np
+
+    from rtsynth.io.rendering import render_file
+    from rtsynth.messages import MESSAGE
+
+    sample_rate = take.rate or DEFAULT_RATE
+    with progress(f"Rendering {out.name}", talk) as update:
+        rendered = render_file(
+            load_instrument(preset, take.seed, talk),
+            piece.at_rate(sample_rate) if piece else np.empty(0, MESSAGE),
+            out,
+            sample_rate=sample_rate,
+            seconds=take.seconds,
+            block=take.block,
+            gain_db=take.gain_db,
+            subtype=target.subtype,
+            tags=tags(preset, take.seed),
+            force=target.force,
+            progress=update,
+        )
+    _tell(rendered, take, talk)
+    return 0
+
+
+def _tell(rendered: Rendered, take: Take, talk: Talk) -> None:
+    report = rendered.report
+    warn_of_limiting(report, take.gain_db)
+    if rendered.clipped:
+        warn(f"{rendered.clipped} samples were cut at full scale: lower --gain-db, or use --subtype FLOAT")
+    peak = f"peak {report.peak_db:.1f} dBFS" if report.peak > 0 else "silence"
+    speed = f"{rendered.times_real_time:.0f} × real time"
+    say(talk, f"{rendered.seconds:.1f} s in {rendered.took:.1f} s ({speed}), {peak}")
+    if talk.json:
+        emit(
+            {
+                "path": str(rendered.path),
+                "seconds": rendered.seconds,
+                "took": rendered.took,
+                "clipped": rendered.clipped,
+                **as_json(report),
+            }
+        )
+    else:
+        print(rendered.path)

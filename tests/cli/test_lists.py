@@ -1,0 +1,115 @@
+"""`devices`, `presets`, `doctor` and `selftest`: what they print, as text and as JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import rtsynth as package
+from rtsynth.cli import doctor, main
+from rtsynth.cli.output import columns, emit
+from rtsynth.errors import RtsynthError
+from rtsynth.instrument import law
+from tests.cli.command import rtsynth
+
+
+def test_devices_always_lists_null() -> None:
+    done = rtsynth("devices")
+    assert done.code == 0
+    (line,) = [line for line in done.out.splitlines() if " null " in line]
+    assert "48000 (its own)" in line
+    listed = json.loads(rtsynth("devices", "--json").out)
+    assert listed["audio"][-1]["name"] == "null"
+    assert sum(device["default"] for device in listed["audio"]) == 1
+    assert isinstance(listed["midi"], list)
+
+
+def test_presets_list_show_and_validate() -> None:
+    names = [line.split()[0] for line in rtsynth("presets", "list").out.splitlines()]
+    assert names == package.presets()
+    assert [preset["name"] for preset in json.loads(rtsynth("presets", "list", "--json").out)] == names
+    shown = rtsynth("presets", "show", "piano")
+    assert shown.code == 0
+    assert "GP piano" in shown.out
+    assert json.loads(rtsynth("presets", "show", "piano", "--json").out)["name"] == "piano"
+    valid = rtsynth("presets", "validate", *names)
+    assert (valid.code, valid.err) == (0, "")
+    assert valid.out.splitlines() == [f"{name}: fine" for name in names]
+
+
+def test_doctor_has_a_line_for_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    for subject in (
+        "Python",
+        "numba",
+        "native engine",
+        "sampler",
+        "real-time priority",
+        "processor",
+        "PortAudio",
+        "JACK",
+        "MIDI",
+    ):
+        assert subject in text, subject
+    assert main(["doctor", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["state"] for line in lines} <= {"ok", "note"}
+
+
+def test_doctor_fails_where_something_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> None:
+        raise RtsynthError("the compiled engine is missing. Build it")
+
+    monkeypatch.setattr("rtsynth.engine.binding.load", missing)
+    assert main(["doctor"]) == 1
+    assert "- native engine: the compiled engine is missing. Build it" in capsys.readouterr().out
+
+
+def test_doctor_says_what_to_do_without_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_takes_fifo", lambda: False)
+    (finding,) = doctor._realtime_priority()
+    assert (finding.state, "rtprio" in finding.next_step) == ("note", True)
+
+
+def finding(figure: float) -> law.Finding:
+    return law.Finding("covariance, key 60", figure, 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("figure", "code", "word"), [(1e-15, 0, "ok"), (1e-3, 6, "FAILED"), (float("nan"), 6, "FAILED")]
+)
+def test_selftest_fails_beyond_its_limit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], figure: float, code: int, word: str
+) -> None:
+    monkeypatch.setattr(law, "check", lambda preset: [finding(1e-16), finding(figure)])
+    assert main(["selftest", "piano"]) == code
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[1].startswith(word)
+    assert ("1 of 2 checks failed" in printed.err) == (code == 6)
+
+
+def test_selftest_without_any_check_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(law, "check", lambda preset: [])
+    assert main(["selftest", "piano", "-q"]) == 6
+
+
+def test_selftest_of_a_shipped_preset() -> None:
+    done = rtsynth("selftest", "piano", "--json", "-q")
+    assert done.code == 0
+    checks = [json.loads(line) for line in done.out.splitlines()]
+    assert checks
+    assert all(check["ok"] and check["figure"] <= check["limit"] for check in checks)
+
+
+def test_columns_align_and_do_not_trail() -> None:
+    assert columns([("a", "bb", ""), ("ccc", "d", "e")]) == "a    bb\nccc  d   e"
+    assert columns([]) == ""
+
+
+def test_json_has_no_infinities(capsys: pytest.CaptureFixture[str]) -> None:
+    emit({"level": float("-inf"), "list": [float("nan"), 1.5]})
+    assert json.loads(capsys.readouterr().out) == {"level": None, "list": [None, 1.5]}
