@@ -50,6 +50,7 @@ class Display:
         self._talk = talk
         self._live: Any = None
         self._begun = False
+        self._heard = False
         self._next_json = 0.0
         self.headline: Callable[[], str] = lambda: ""
 
@@ -66,6 +67,9 @@ class Display:
             self._begin()
         if self._live is not None:
             self._live.update(status_line(status), refresh=True)
+        if self._talk.json and status.level > 0 and not self._heard:
+            self._heard = True
+            emit({"event": "sound", "seconds": status.seconds})
         if self._talk.json and status.seconds >= self._next_json:
             self._next_json = status.seconds + JSON_SECONDS
             emit({"event": "status", "seconds": status.seconds, **as_json(status.report, status.voices)})

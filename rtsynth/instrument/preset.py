@@ -322,6 +322,8 @@ def parse(data: bytes, where: str) -> Preset:
         raise InputError(f"{where}: not a text file (byte {error.start})") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where}: not TOML: {_lower_first(str(error))}") from None
+    except RecursionError:
+        raise InputError(f"{where}: not TOML: nested too deeply") from None
     if tree.get("schema") != SCHEMA:
         line = _line_of(text, "schema") or 1
         found = tree.get("schema", "none")
@@ -350,11 +352,12 @@ def _lower_first(text: str) -> str:
 def _line_of(text: str, field: str, layer: int | None = None) -> int | None:
     """Line of a field's assignment (in the n-th [[layers]] where given), or None."""
     lines = text.splitlines()
-    start = 0
+    start, end = 0, len(lines)
     if layer is not None:
         starts = [i for i, line in enumerate(lines) if re.match(r"\s*\[\[\s*layers\s*\]\]", line)]
-        start = starts[layer] if layer < len(starts) else 0
-    for number, line in enumerate(lines[start:], start + 1):
+        if layer < len(starts):
+            start, end = starts[layer], [*starts, end][layer + 1]
+    for number, line in enumerate(lines[start:end], start + 1):
         if re.match(rf"\s*\[?\[?\s*{re.escape(field)}\b", line):
             return number
     return start + 1 if layer is not None else None
@@ -367,7 +370,9 @@ def _explain(error: str, text: str, where: str) -> str:
     cause = error[: match.start()] if match else error
     quoted = re.search(r"`([A-Za-z_]\w*)`", cause)
     in_layer = re.search(r"layers\[(\d+)\]", field_path or cause)
-    names = [part for part in re.split(r"[.\[\]]+", field_path) if part and not part.isdigit()]
+    contradiction = re.match(r"`([^`]+)`", cause)
+    path = contradiction.group(1) if contradiction else field_path
+    names = [part for part in re.split(r"[.\[\]]+", path) if part and not part.isdigit()]
     last = quoted.group(1) if quoted and "unknown field" in cause else (names[-1] if names else None)
     line = None
     if last:

@@ -23,6 +23,7 @@ from rtsynth.messages import MESSAGE, Kind, message
 from rtsynth.source import Source
 
 TICK_SECONDS = 0.1
+FIRST_TICK_SECONDS = 0.005  # until a piece is first heard
 FADE_SECONDS = 0.010
 TAIL_CAP_SECONDS = 60.0  # as long as rendering waits for a sound to die away
 QUIET = 1e-4  # -80 dB
@@ -143,8 +144,10 @@ class Performance:
             self._inputs.start()
 
     def _watch(self, stop: Event, seconds: float | None, on_status: Callable[[Status], None]) -> Ending:
-        while not stop.wait(TICK_SECONDS):
+        heard = self._feeder is None
+        while not stop.wait(TICK_SECONDS if heard else FIRST_TICK_SECONDS):
             status = self._status()
+            heard = heard or status.level > 0
             on_status(status)
             if self._stream is not None and self._stream.finished:
                 self._say(f"{self._device.full_name} has stopped: was it unplugged? List: rtsynth devices")
