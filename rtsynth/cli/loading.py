@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from rtsynth.io.midi_files import MidiPiece
 
 
-def load_instrument(preset: str, seed: int, talk: Talk) -> Instrument:
-    """The instrument of a preset, not yet prepared. Raises InputError."""
+def load_instrument(preset: str, seed: int, talk: Talk, alias: bool = False) -> Instrument:
+    """The instrument of a preset, not yet prepared; `alias` keeps partials above Nyquist. Raises InputError."""
     import rtsynth
     from rtsynth.instrument import Instrument
 
     loaded = rtsynth.load_preset(preset)
     announce_compiling(talk)
-    return Instrument(loaded, seed=seed)
+    return Instrument(loaded, seed=seed, alias=alias)
 
 
 def announce_compiling(talk: Talk) -> None:

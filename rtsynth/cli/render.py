@@ -12,26 +12,59 @@ from rtsynth.cli.flags import TAKE, TALK, TARGET, PresetName, Take, Talk, Target
 from rtsynth.cli.loading import load_instrument, load_piece, tags
 from rtsynth.cli.measurements import as_json, warn_of_limiting
 from rtsynth.cli.output import emit, say, warn
+from rtsynth.errors import UsageError
 
 if TYPE_CHECKING:
     from rtsynth.io.midi_files import MidiPiece
     from rtsynth.io.rendering import Rendered
 
 DEFAULT_RATE = 48000.0  # hertz
+FAITHFUL = "Key 60 as the kernel's author published it: 5000 samples, aliases and all, instead of a piece."
 
 
 def render(
     preset: PresetName,
-    piece: Annotated[str, Parameter(help="A MIDI file.")],
+    piece: Annotated[str | None, Parameter(help="A MIDI file.")] = None,
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="A .wav, .flac, .ogg, … file.")],
+    faithful: Annotated[bool, Parameter(help=FAITHFUL, show_default=False)] = False,
     take: Take = TAKE,
     target: Target = TARGET,
     talk: Talk = TALK,
 ) -> int:
     """Render a piece to an audio file, until its last note has died away."""
+    if faithful:
+        if piece is not None or take.rate is not None or take.seconds is not None:
+            raise UsageError(
+                "--faithful has its own note, rate and length: leave the piece, --rate and --seconds out"
+            )
+        return _render_published(preset, out, take, target, talk)
+    if piece is None:
+        raise UsageError(f"render needs a MIDI file: rtsynth render {preset} piece.mid -o {out}")
     return render_piece(preset, load_piece(piece, talk), out, take, target, talk)
+
+
+def _render_published(preset: str, out: Path, take: Take, target: Target, talk: Talk) -> int:
+    """Key 60 as "Gaussian Process Middle C" sampled and wrote it: too slowly for its harmonics, at another rate."""
+    from rtsynth.io.rendering import render_file
+    from rtsynth.kernels.two_regime import PUBLISHED_RATE, PUBLISHED_SAMPLES, WRITTEN_RATE
+    from rtsynth.messages import Kind, message
+
+    rendered = render_file(
+        load_instrument(preset, take.seed, talk, alias=True),
+        message(Kind.NOTE_ON, number=60, value=1.0),
+        out,
+        sample_rate=PUBLISHED_RATE,
+        written_rate=WRITTEN_RATE,
+        seconds=PUBLISHED_SAMPLES / PUBLISHED_RATE,
+        gain_db=take.gain_db,
+        subtype=target.subtype or "PCM_16",
+        tags=tags(preset, take.seed),
+        force=target.force,
+    )
+    _tell(rendered, take, talk)
+    return 0
 
 
 def render_piece(

@@ -98,7 +98,9 @@ class Voices:
         real = np.float64 if self._wide else np.float32
         for plane in (left, right):
             if plane.dtype != real or not plane.flags.c_contiguous or plane.shape != (left.size,):
-                raise ValueError(f"planes: want contiguous {np.dtype(real).name} of one length ({left.size},)")
+                raise ValueError(
+                    f"planes: want contiguous {np.dtype(real).name} of one length ({left.size},)"
+                )
         self._library.rt_voices_loop(
             self._address, messages.ctypes.data, messages.size, left.ctypes.data, right.ctypes.data, left.size
         )

@@ -45,6 +45,7 @@ def render_file(
     path: str | Path,
     *,
     sample_rate: float,
+    written_rate: float | None = None,
     seconds: float | None = None,
     block: int = 256,
     gain_db: float = 0.0,
@@ -56,12 +57,15 @@ def render_file(
     """Write what `source` plays for `messages` (n,) to `path`, which appears only once it is complete.
 
     `seconds` None: until the sound has died away (see `render_blocks`). The samples do not depend on `block`.
+    `written_rate` is the rate that the file claims, where it is not the one that was rendered at.
     Raises what AudioWriter and render_blocks raise.
     """
     frames = None if seconds is None else round(seconds * sample_rate)
     reports: list[Report] = []
     start = time.perf_counter()
-    with AudioWriter(path, sample_rate, subtype=subtype, tags=tags, force=force, whole=True) as writer:
+    with AudioWriter(
+        path, written_rate or sample_rate, subtype=subtype, tags=tags, force=force, whole=True
+    ) as writer:
         for chunk in render_blocks(
             source,
             with_gain(messages, gain_db),

@@ -25,6 +25,11 @@ from rtsynth.kernels.value import Array, Curve, check_non_negative, check_positi
 SEED_RATE = 44100.0  # samples a second of the recording the seed was tuned on
 SEED_FREQUENCY = SEED_RATE / 167.0
 DECAY_PERIODS = 102.0
+PUBLISHED_SAMPLES = 5000
+PUBLISHED_RATE = (
+    SEED_RATE * 4999.0 / 90000.0
+)  # samples a second at which the published path was drawn: 2449.5 …
+WRITTEN_RATE = 5000.0  # … and those its file claims: it sounds an octave and 51 cents above middle C
 BEFORE = (2.0, 0.25)  # (p1, p2)
 AFTER = (5.0, 1.7)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -70,3 +71,24 @@ def test_json(tmp_path: Path, piece: Path) -> None:
     assert result["seconds"] == pytest.approx(soundfile.info(tmp_path / "x.wav").duration)
     assert result["limited_samples"] == result["nan_samples"] == 0
     assert result["peak_db"] < 0
+
+
+def test_the_note_as_published(tmp_path: Path) -> None:
+    path = tmp_path / "middle_c.wav"
+    assert rtsynth("render", "piano-faithful", "--faithful", "-o", path, "-q").code == 0
+    sound, rate = soundfile.read(path)
+    assert (rate, sound.shape) == (5000, (5000, 2))
+    assert soundfile.info(path).subtype == "PCM_16"
+    spectrum = np.abs(np.fft.rfft(sound[:, 0] * np.hanning(len(sound))))
+    assert (
+        abs(int(spectrum.argmax()) * rate / len(sound) - 1078.4) < 3
+    )  # the second harmonic, as in the published file
+
+
+def test_faithful_and_a_piece_exclude_each_other(tmp_path: Path, piece: Path) -> None:
+    done = rtsynth("render", "piano-faithful", piece, "--faithful", "-o", tmp_path / "x.wav")
+    assert done.code == 2
+    assert "--faithful" in done.complaint
+    done = rtsynth("render", "piano", "-o", tmp_path / "x.wav")
+    assert done.code == 2
+    assert "MIDI file" in done.complaint
