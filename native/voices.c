@@ -119,11 +119,16 @@ static int32_t ask_bank(rt_voices *v, enum rt_bank_call call, rt_voice *voice, e
     return v->config.bank(v->config.bank_state, call, slot, voice, to.left, to.right, to.mix);
 }
 
+/* Frequency over a key's own, where the wheel stands now. */
+static double bend_ratio(const channel_state *channel)
+{
+    const double range = channel->bend_semitones + channel->bend_cents / 100.0;
+    return exp2(channel->bend * range / 12.0);
+}
+
 static void follow_bend(rt_voices *v, rt_voice *voice)
 {
-    const channel_state *channel = &v->channels[voice->channel];
-    const double range = channel->bend_semitones + channel->bend_cents / 100.0;
-    const double ratio = exp2(channel->bend * range / 12.0);
+    const double ratio = bend_ratio(&v->channels[voice->channel]);
     if (ratio == voice->bend_ratio) return;
     voice->bend_ratio = ratio;
     ask_bank(v, RT_BANK_TURN, voice, (envelope){0});
@@ -300,7 +305,7 @@ static void note_on(rt_voices *v, int32_t channel, int32_t key, double velocity)
     *voice = (rt_voice){
         .serial = atomic_load_explicit(&v->counts[RT_NOTES], memory_order_relaxed),
         .velocity = fmin(velocity, 1.0),
-        .bend_ratio = 1.0,
+        .bend_ratio = bend_ratio(state),
         .release_gain = 1.0,
         .steal_gain = 1.0,
         .level = channel_level(state),
@@ -312,7 +317,7 @@ static void note_on(rt_voices *v, int32_t channel, int32_t key, double velocity)
     };
     count(v, RT_NOTES, 1);
     ask_bank(v, RT_BANK_START, voice, envelope_at(v, voice, 0));
-    follow_bend(v, voice);
+    if (voice->bend_ratio != 1.0) ask_bank(v, RT_BANK_TURN, voice, (envelope){0});
 }
 
 /* Release the oldest held voice of this key: on, on, off, off leaves nothing held. */
@@ -400,10 +405,15 @@ static void apply(rt_voices *v, const rt_message *message)
     switch (message->kind) {
     case RT_NOTE_ON:
         if (is_key && message->value > 0.0f) note_on(v, channel, message->number, message->value);
+        if (message->value == 0.0f) note_off(v, channel, message->number); /* as running status sends it */
         break;
     case RT_NOTE_OFF: note_off(v, channel, message->number); break;
-    case RT_CONTROL: control(v, channel, message->number, message->value); break;
-    case RT_BEND: v->channels[channel].bend = fmin(fmax(message->value, -1.0), 1.0); break;
+    case RT_CONTROL:
+        if (!isnan(message->value)) control(v, channel, message->number, message->value);
+        break;
+    case RT_BEND:
+        if (!isnan(message->value)) v->channels[channel].bend = fmin(fmax(message->value, -1.0), 1.0);
+        break;
     case RT_RESET: silence(v); break;
     default: break; /* programs and pressure do nothing yet to a GP instrument */
     }
