@@ -82,7 +82,7 @@ class Instrument:
 
     @property
     def tail(self) -> int:
-        """Samples from the last note-off until no voice is left, at most; -1: without bound (no damper on a living row).
+        """Samples from the last note-off until no voice is left, at most; -1: unbounded (a living row, no damper).
 
         Rows that ring are counted without a damper, as under the pedal; rows that live end by it alone.
         """

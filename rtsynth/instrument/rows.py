@@ -238,7 +238,7 @@ def seconds_to_silence(rows: Rows) -> Array:
 def longest_ring(rows: Rows) -> float:
     """Seconds after which the bank has surely dropped every row: inf where one lives, 0 where none sounds.
 
-    Four rows leave together once their energy is below -120 dB, and each may have been rung by the largest number drawn.
+    Four rows leave together once their energy is below -120 dB, and each may be rung by the largest number drawn.
     """
     start = np.hypot(rows.mean_re, rows.mean_im) + LARGEST_NORMAL * rows.spread
     energy = 4.0 * (rows.left**2 + rows.right**2) * start**2
