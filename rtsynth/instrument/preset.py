@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rtsynth.kernels.algebra import Kernel
 
 SCHEMA = 1
+MAX_ROWS = 512  # of a voice: 25 MB of tables
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 # Bounds far outside what is of use, so that no valid file can make a row that is not finite.
@@ -226,8 +227,20 @@ class Preset(_Table, kw_only=True, frozen=True):
         return mean(self, note, velocity, sample_rate=sample_rate, channel=channel, alias=alias)
 
 
+def _rows(layer: AnyLayer) -> int:
+    """How many rows a layer becomes."""
+    if isinstance(layer, Partials):
+        return layer.count + min(layer.after_count, layer.count)
+    if isinstance(layer, Modes):
+        return len(layer.ratios) * (2 if layer.split_cents else 1)
+    return layer.bands if isinstance(layer, Noise) else layer.harmonics + 1
+
+
 def _contradictions(preset: Preset) -> list[str]:
     problems = []
+    rows = sum(map(_rows, preset.layers))
+    if rows > MAX_ROWS:
+        problems.append(f"`layers`: {rows} rows a voice; at most {MAX_ROWS}")
     for i, layer in enumerate(preset.layers):
         where = f"layers[{i}]"
         if isinstance(layer, Modes) and not len(layer.ratios) == len(layer.levels_db) == len(layer.t60):

@@ -200,7 +200,9 @@ def _dress(
     """Start, noise, place and velocity of a layer's rows, in the order of `Rows`."""
     ones = np.ones(bare.frequency.size)
     gain = bare.level * 10.0 ** ((layer.level_db + preset.gain_db) / 20.0)
-    phase = 2.0 * np.pi * _spread_evenly(ones.size, 0.29 * index + 0.17 * note)[bare.mode]
+    # Phases that grow with the square of the mode's number keep the crest low; a linear growth would be one pulse.
+    turns = 0.5 * GOLDEN * bare.mode * (bare.mode + 1.0) + 0.29 * index + 0.17 * note
+    phase = 2.0 * np.pi * np.mod(turns, 1.0)
     mean = np.sqrt(2.0 * (1.0 - layer.variance)) * ones
     settled = np.where(bare.damping > 0, np.sqrt(layer.life * layer.variance), 0.0)
     scatter = 2.0 * _spread_evenly(ones.size, 0.43 * note + 0.11 * index)[bare.mode] - 1.0

@@ -52,7 +52,7 @@ def with_line(old: str, new: str) -> str:
 # ---- what is shipped ----
 
 
-def test_the_presets_of_the_issue_are_there() -> None:
+def test_the_presets_that_are_shipped() -> None:
     assert (
         list_presets() == rtsynth.presets() == ["bell", "bowed", "glass", "piano", "piano-faithful", "wind"]
     )
@@ -254,6 +254,15 @@ def test_contradictions(old: str, new: str, words: str) -> None:
     parse(WIND.encode(), "x.toml")
     assert WIND.count(old) == 1
     assert words in complaint(WIND.replace(old, new))
+
+
+def test_a_voice_has_a_largest_size() -> None:
+    layer = '[[layers]]\nkind = "partials"\ncount = 256\n'
+    parse((PLAIN.split("[[layers]]")[0] + 2 * layer).encode(), "x.toml")
+    words = complaint(
+        PLAIN.split("[[layers]]")[0] + 2 * layer + '[[layers]]\nkind = "noise"\nbands = 1\nlife = 1\n'
+    )
+    assert "513 rows a voice; at most 512" in words
 
 
 @pytest.mark.parametrize(
