@@ -80,7 +80,8 @@ def test_json_is_one_object_a_line(piece: Path) -> None:
     done = rtsynth("play", "piano", piece, "--audio-out", "null", "--json", "-q")
     *statuses, end = [json.loads(line) for line in done.out.splitlines()]
     assert done.err == ""
-    assert {status["event"] for status in statuses} == {"status"}
+    assert [status["event"] for status in statuses].count("sound") == 1  # when it was first heard
+    assert {status["event"] for status in statuses} == {"sound", "status"}
     assert (end["event"], end["ending"]) == ("end", "over")
     assert end["wall_us"]["p50"] <= end["wall_us"]["p99"] <= end["wall_us"]["max"]
     assert end["voices"] >= 1
