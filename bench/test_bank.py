@@ -2,9 +2,9 @@
 
     python -m pytest bench/test_bank.py
 
-Whole voices, as the audio thread runs them: envelopes, gains on the control grid, noise and mixing in blocks of 64
-frames, float32, one core. The FMA rate is that of a single-threaded sgemm in the same run, so the share can be compared
-between machines; the peers' figures are from other people's builds on a like machine (bench/README.md).
+The whole engine, as the audio thread runs it: envelopes, gains on the control grid, noise, mixing and limiter in blocks
+of 64 frames, float32, one core. The FMA rate is that of a single-threaded sgemm in the same run, so the share can be
+compared between machines; the peers' figures are from other people's builds on a like machine (bench/README.md).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from rtsynth.engine import Engine
 from rtsynth.instrument import Instrument, preset
-from rtsynth.messages import MESSAGE, Kind, message
+from rtsynth.messages import Kind, message
 
 BLOCK = 64  # frames
 VOICES = 32
@@ -45,28 +46,16 @@ FORMS = {
 FMAS = {"innovations": 4.0, "independent": 8.0, "ringing": 6.0}
 
 
-def playing(form: str, rows: int) -> Instrument:
-    """An instrument of `rows` rows a voice with all its voices held."""
+def playing(form: str, rows: int) -> Engine:
+    """An engine whose one instrument, of `rows` rows a voice, holds all its voices; it splits at every 64 frames."""
     text = f'schema = 1\nname = "bench"\ntitle = "{form}"\ngain_db = -40.0\n{FORMS[form].format(rows=rows)}\n'
     head, layers = text.split("[[layers]]")
     text = f"{head}\n[polyphony]\nvoices = {VOICES}\nper_key = 1\n[[layers]]{layers}"
-    instrument = Instrument(preset.parse(text.encode(), "bench"))
-    instrument.prepare(48000.0)
-    starts = [message(Kind.NOTE_ON, number=30 + i, value=0.8) for i in range(VOICES)]
-    planes = np.zeros((2, BLOCK), np.float32)
-    instrument.run(np.concatenate(starts), *planes)
-    assert instrument.active_voices == VOICES
-    return instrument
-
-
-def blocks(instrument: Instrument) -> Callable[[], None]:
-    planes, nothing = np.zeros((2, BLOCK), np.float32), np.empty(0, MESSAGE)
-
-    def run() -> None:
-        for _ in range(BLOCKS):
-            instrument.run(nothing, *planes)
-
-    return run
+    engine = Engine([Instrument(preset.parse(text.encode(), "bench"))], 48000.0, max_block=BLOCK)
+    engine.send(np.concatenate([message(Kind.NOTE_ON, number=30 + i, value=0.8) for i in range(VOICES)]))
+    engine.process(np.empty((BLOCK, 2), np.float32))
+    assert engine.active_voices == VOICES
+    return engine
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +76,11 @@ def _seconds(call: Callable[[], object]) -> float:
 @pytest.mark.parametrize("rows", [24, 64])
 @pytest.mark.parametrize("form", list(FORMS))
 def test_component_sample(benchmark, fma_rate: float, form: str, rows: int) -> None:
-    instrument = playing(form, rows)
-    benchmark.group = "a component and a sample"
-    benchmark.pedantic(blocks(instrument), rounds=30, warmup_rounds=3)
-    assert instrument.active_voices == VOICES  # all that time
+    with playing(form, rows) as engine:
+        benchmark.group = "a component and a sample"
+        out = np.empty((BLOCK * BLOCKS, 2), np.float32)
+        benchmark.pedantic(engine.process, args=(out,), rounds=30, warmup_rounds=3)
+        assert engine.active_voices == VOICES  # all that time
     count = VOICES * rows * BLOCK * BLOCKS
     best, median = (1e9 * benchmark.stats.stats.__getattribute__(name) / count for name in ("min", "median"))
     share = FMAS[form] / (best * 1e-9) / fma_rate

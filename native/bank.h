@@ -25,6 +25,8 @@ enum rt_law {
     RT_LAW_COLUMNS,
 };
 
+#define RT_AHEAD 4 /* segments of innovations drawn at once; as AHEAD in rtsynth/sampler/table.py */
+
 /* Gaussians for a proof: all drawn; all 0; or one of the first note's 1 and all others 0, from 0 on. */
 enum rt_probe { RT_DRAW = -2, RT_ALL_ZERO = -1 };
 
@@ -32,7 +34,8 @@ enum rt_probe { RT_DRAW = -2, RT_ALL_ZERO = -1 };
 typedef struct {
     void (*start)(int64_t seed, int64_t serial, int64_t count, uint32_t *low, uint32_t *high, void *normals);
     void (*draw)(const uint32_t *low, const uint32_t *high, int64_t first, int64_t samples, int64_t count, void *noise);
-    void (*draw_scalar)(const uint32_t *low, const uint32_t *high, int64_t first, double deviation, void *noise);
+    void (*draw_scalar)(const uint32_t *low, const uint32_t *high, int64_t first, int64_t segments, double deviation,
+                        void *noise);
     void (*ringing)(const void *powers, const void *advance, void *x, void *gains, void *y, int64_t rows, int64_t count);
     void (*noisy)(const void *step, const void *scale, const void *noise, void *x, void *gains, void *y, int64_t rows,
                   int64_t count);
@@ -72,6 +75,7 @@ typedef struct {
     void *gains;           /* (V, 4, R) left, right; their slopes a sample */
     void *base;            /* (V, 2, R) left, right before envelopes */
     uint32_t *keys;        /* (V, 2, R) of the noise */
+    void *ahead;           /* (V, RT_AHEAD, S) innovations drawn ahead; (V, 1) where there are none */
     void *segments;        /* (V, 2, S) */
     /* scratch */
     void *noise;           /* (S, 2, R) */

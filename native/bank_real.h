@@ -243,17 +243,22 @@ static void NAME(noisy_segment)(const rt_rows_bank *bank, int32_t slot, const rt
                       n, count);
 }
 
+/* The segment's innovations and, behind them, the same backwards. */
 static void NAME(draw_innovations)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice)
 {
     const int32_t n = bank->rows;
     const uint32_t *keys = bank->keys + 2 * (int64_t)n * slot;
     const REAL deviation = *NAME(part)(bank->deviation, 1, voice->key);
+    REAL *ahead = NAME(part)(bank->ahead, RT_AHEAD * RT_SEGMENT, slot);
     REAL *e = (REAL *)bank->innovation + RT_SEGMENT;
-    if (bank->probe == RT_DRAW)
-        bank->loops.draw_scalar(keys, keys + n, voice->age * RT_SEGMENT, (double)deviation, e);
-    else
+    if (bank->probe == RT_DRAW) {
+        if (voice->age % RT_AHEAD == 0)
+            bank->loops.draw_scalar(keys, keys + n, voice->age * RT_SEGMENT, RT_AHEAD, (double)deviation, ahead);
+        memcpy(e, ahead + voice->age % RT_AHEAD * RT_SEGMENT, RT_SEGMENT * sizeof(REAL));
+    } else {
         NAME(probe)(bank, voice, e, 2 * n + voice->age * RT_SEGMENT, RT_SEGMENT);
-    for (int32_t t = 0; t < RT_SEGMENT && bank->probe != RT_DRAW; t++) e[t] *= deviation;
+        for (int32_t t = 0; t < RT_SEGMENT; t++) e[t] *= deviation;
+    }
     for (int32_t t = 0; t < RT_SEGMENT; t++) e[RT_SEGMENT + t] = e[RT_SEGMENT - 1 - t];
 }
 

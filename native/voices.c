@@ -41,6 +41,7 @@ typedef struct {
     double pan;        /* -1..1 */
     int32_t rpn_msb, rpn_lsb;
     int32_t bend_semitones, bend_cents; /* RPN 0 */
+    double bend_ratio;                  /* frequency over a key's own, as wheel and range stand */
 } channel_state;
 
 struct rt_voices {
@@ -119,16 +120,9 @@ static int32_t ask_bank(rt_voices *v, enum rt_bank_call call, rt_voice *voice, e
     return v->config.bank(v->config.bank_state, call, slot, voice, to.left, to.right, to.mix);
 }
 
-/* Frequency over a key's own, where the wheel stands now. */
-static double bend_ratio(const channel_state *channel)
-{
-    const double range = channel->bend_semitones + channel->bend_cents / 100.0;
-    return exp2(channel->bend * range / 12.0);
-}
-
 static void follow_bend(rt_voices *v, rt_voice *voice)
 {
-    const double ratio = bend_ratio(&v->channels[voice->channel]);
+    const double ratio = v->channels[voice->channel].bend_ratio;
     if (ratio == voice->bend_ratio) return;
     voice->bend_ratio = ratio;
     ask_bank(v, RT_BANK_TURN, voice, (envelope){0});
@@ -305,7 +299,7 @@ static void note_on(rt_voices *v, int32_t channel, int32_t key, double velocity)
     *voice = (rt_voice){
         .serial = atomic_load_explicit(&v->counts[RT_NOTES], memory_order_relaxed),
         .velocity = fmin(velocity, 1.0),
-        .bend_ratio = bend_ratio(state),
+        .bend_ratio = state->bend_ratio,
         .release_gain = 1.0,
         .steal_gain = 1.0,
         .level = channel_level(state),
@@ -345,11 +339,18 @@ static void fade_channel(rt_voices *v, int32_t channel)
 
 /* ---- channels ---- */
 
+static void turn_wheel(channel_state *channel)
+{
+    const double range = channel->bend_semitones + channel->bend_cents / 100.0;
+    channel->bend_ratio = exp2(channel->bend * range / 12.0);
+}
+
 /* What Reset All Controllers resets (MIDI RP-015): not volume, pan or the bend range. */
 static void reset_controllers(channel_state *channel)
 {
     channel->pedal = 0.0;
     channel->bend = 0.0;
+    channel->bend_ratio = 1.0;
     channel->expression = 127.0;
     channel->rpn_msb = channel->rpn_lsb = NO_RPN;
 }
@@ -361,6 +362,7 @@ static void enter_data(channel_state *channel, int32_t controller, int32_t value
         channel->bend_semitones = value;
     else
         channel->bend_cents = value;
+    turn_wheel(channel);
 }
 
 static void control(rt_voices *v, int32_t c, int32_t controller, double value)
@@ -412,7 +414,9 @@ static void apply(rt_voices *v, const rt_message *message)
         if (!isnan(message->value)) control(v, channel, message->number, message->value);
         break;
     case RT_BEND:
-        if (!isnan(message->value)) v->channels[channel].bend = fmin(fmax(message->value, -1.0), 1.0);
+        if (isnan(message->value)) break;
+        v->channels[channel].bend = fmin(fmax(message->value, -1.0), 1.0);
+        turn_wheel(&v->channels[channel]);
         break;
     case RT_RESET: silence(v); break;
     default: break; /* programs and pressure do nothing yet to a GP instrument */

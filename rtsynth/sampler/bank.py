@@ -92,10 +92,10 @@ def _draw_loop(real: Any) -> Any:
 def _draw_scalar_loop(real: Any) -> Any:
     p = _pointer(real)
 
-    @callback(types.void(_KEYS, _KEYS, types.int64, types.float64, p))
-    def draw_one(low, high, first_sample, deviation, noise):
-        """noise (32,): a segment's innovations."""
-        draw_scalar(low, high, first_sample, real(deviation), noise)
+    @callback(types.void(_KEYS, _KEYS, types.int64, _COUNT, types.float64, p))
+    def draw_one(low, high, first_sample, segments, deviation, noise):
+        """noise (segments, 32): the innovations of so many segments."""
+        draw_scalar(low, high, first_sample, segments, real(deviation), noise)
 
     return draw_one
 

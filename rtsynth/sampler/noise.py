@@ -139,11 +139,18 @@ def draw_rows(low, high, first_sample, samples, count, out):
 
 
 @inner
-def draw_scalar(low, high, first_sample, deviation, out):
-    """Draw a segment of one scalar noise, out[0…31], from one key: sixteen pairs, times `deviation`."""
+def draw_scalar(low, high, first_sample, segments, deviation, out):
+    """Draw one scalar noise from one key, times `deviation`: out[0…32 segments - 1], sixteen pairs a segment.
+
+    `first_sample` is where a segment begins. Segments are independent of each other, so that several take hardly longer
+    than one: a single one waits for the end of its own arithmetic.
+    """
     half = U(SEGMENT // 2)
     key_low, key_high = low[0], high[0]
-    for i in range(half):
-        h = hash32(_u32(_u32(first_sample) + _u32(i)), key_low, key_high)
-        out[i] = deviation * normal_re(h)
-        out[half + i] = deviation * normal_im(h)
+    for segment in range(U(segments)):
+        at = segment * U(SEGMENT)
+        counter = _u32(_u32(first_sample) + _u32(at))
+        for i in range(half):
+            h = hash32(_u32(counter + _u32(i)), key_low, key_high)
+            out[at + i] = deviation * normal_re(h)
+            out[at + half + i] = deviation * normal_im(h)

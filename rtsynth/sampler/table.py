@@ -21,6 +21,7 @@ from rtsynth.sampler.bank import Loops, loops
 from rtsynth.sampler.noise import SEGMENT
 
 KEYS = 128  # notes a table knows
+AHEAD = 4  # segments of innovations drawn at once
 
 # Columns of the law of a row: enum rt_law of native/bank.h.
 LAW = (
@@ -83,6 +84,7 @@ class State(NamedTuple):
     gains: NDArray[Any]  # (V, 4, R) real: left, right; their slopes a sample
     base: NDArray[Any]  # (V, 2, R) real: left, right before envelopes
     keys: NDArray[np.uint32]  # (V, 2, R): of the noise
+    ahead: NDArray[Any]  # (V, AHEAD, 32) real: innovations drawn ahead; (V, 1) where there are none
     segments: NDArray[Any]  # (V, 2, 32) real: left, right
 
 
@@ -119,6 +121,7 @@ def _state(shape: Shape, real: Any) -> State:
         gains=aligned((v, 4, r), real),
         base=aligned((v, 2, r), real),
         keys=aligned((v, 2, r), np.uint32),
+        ahead=aligned((v, AHEAD, SEGMENT) if shape.innovations else (v, 1), real),
         segments=aligned((v, 2, SEGMENT), real),
     )
 

@@ -139,10 +139,12 @@ def draw(low: Words, high: Words, first: int, samples: int, real: Any = np.float
     return out
 
 
-def draw_scalars(low: Words, high: Words, first: int, deviation: float, real: Any = np.float32) -> Array:
-    """`scalars_drawn` by the compiled loop."""
-    out = aligned((SEGMENT,), real)
-    compiled(real).draw_scalar(pointer(low), pointer(high), first, deviation, pointer(out))
+def draw_scalars(
+    low: Words, high: Words, first: int, deviation: float, real: Any = np.float32, segments: int = 1
+) -> Array:
+    """`scalars_drawn` by the compiled loop, for so many segments one after the other."""
+    out = aligned((segments * SEGMENT,), real)
+    compiled(real).draw_scalar(pointer(low), pointer(high), first, segments, deviation, pointer(out))
     return out
 
 

@@ -144,6 +144,8 @@ def test_start_and_the_draws(real: Any) -> None:
     np.testing.assert_allclose(drawn, reference.rows_drawn(low, high, 64, SEGMENT), rtol=1e-5, atol=1e-5)
     scalars = reference.draw_scalars(low, high, 64, 2.5, real)
     np.testing.assert_allclose(scalars, reference.scalars_drawn(low, high, 64, 2.5), rtol=1e-5, atol=1e-5)
+    ahead = reference.draw_scalars(low, high, 32, 2.5, real, segments=3)
+    assert np.array_equal(ahead[SEGMENT : 2 * SEGMENT], scalars)
     # Both precisions draw the same numbers, so that a proof in double is one of what is played.
     assert np.array_equal(drawn.astype(np.float32), reference.draw(low, high, 64, SEGMENT, np.float32))
 
