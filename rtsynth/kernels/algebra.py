@@ -8,6 +8,7 @@ a linear amplitude; everything is float64.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from numbers import Real
 from typing import NamedTuple
@@ -43,23 +44,23 @@ class Lines(NamedTuple):
     weight: Array
 
 
-class Kernel(Value):
+class Kernel(Value, ABC):
     """A covariance function of time. Subclasses are frozen dataclasses; kernels add and multiply."""
 
     __array_ufunc__ = None  # so that a NumPy number times a kernel is asked of the kernel
 
     @property
+    @abstractmethod
     def stationary(self) -> bool:
         """True where the covariance depends on the lag t - t' alone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def covariance(self, t1: ArrayLike, t2: ArrayLike) -> Array:
         """Covariance between times t1 (N,) s and t2 (M,) s -> (N, M)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def variance(self, t: ArrayLike) -> Array:
         """Variance at times t (N,) s -> (N,): the diagonal of `covariance(t, t)`."""
-        raise NotImplementedError
 
     def terms(self) -> Terms:
         """The kernel as an exponential polynomial of the lag; ValueError where it is not stationary."""
@@ -117,9 +118,9 @@ class Stationary(Kernel):
     def stationary(self) -> bool:
         return True
 
+    @abstractmethod
     def at(self, lag: Array) -> Array:
         """Covariance at lags of any shape, s -> the same shape."""
-        raise NotImplementedError
 
     def covariance(self, t1: ArrayLike, t2: ArrayLike) -> Array:
         return self.at(np.subtract.outer(times(t1), times(t2)))

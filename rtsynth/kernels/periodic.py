@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,14 +76,14 @@ class Periodic(Stationary):
 
     frequency: float
 
+    @abstractmethod
     def harmonics(self, count: int) -> Array:
         """Weights a_0 .. a_count, shape (count + 1,), of the exact series; they may be negative."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def enough(self) -> int:
         """The harmonic beyond which no weight reaches the rounding of the sum."""
-        raise NotImplementedError
 
     def series(self, count: int) -> HarmonicSeries:
         """Harmonics 0 .. count as a kernel; weights that would be negative are clipped, with a warning."""

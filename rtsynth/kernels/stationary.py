@@ -7,6 +7,7 @@ per hertz. Amplitudes are linear: the variance is their square.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,17 +28,18 @@ class Matern(Stationary):
         check_non_negative(self.amplitude, "amplitude")
 
     @property
+    @abstractmethod
     def nu(self) -> float:
-        raise NotImplementedError
+        """Smoothness: 1/2, 3/2, 5/2."""
 
     @property
     def rate(self) -> float:
         """sqrt(2 nu) / lengthscale, 1/s: the one pole of the spectral density, of multiplicity nu + 1/2."""
         return math.sqrt(2.0 * self.nu) / self.lengthscale
 
+    @abstractmethod
     def polynomial(self) -> Array:
         """Coefficients c (nu + 1/2,) of k(lag) = amplitude^2 sum_m c_m (rate |lag|)^m e^(-rate |lag|)."""
-        raise NotImplementedError
 
     def at(self, lag: Array) -> Array:
         x = self.rate * np.abs(lag)
