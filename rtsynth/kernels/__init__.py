@@ -1,6 +1,7 @@
 """Covariance functions of time, float64: what a process is, stated densely and exactly; the slow truth."""
 
 from rtsynth.kernels.algebra import Kernel, Lines, Product, Scale, Stationary, Sum, Terms
+from rtsynth.kernels.envelope import DrivenRotations, GaussianCosine, one_pair, taylor, two_pairs
 from rtsynth.kernels.nonstationary import FaithfulMixture, Gain, GainedRows, Mixture, PiecewiseLinear
 from rtsynth.kernels.periodic import (
     ClippedWeights,
@@ -26,10 +27,12 @@ __all__ = [
     "ClippedWeights",
     "Cosine",
     "DampedCosines",
+    "DrivenRotations",
     "Exponential",
     "FaithfulMixture",
     "Gain",
     "GainedRows",
+    "GaussianCosine",
     "HarmonicSeries",
     "Kernel",
     "Lines",
@@ -48,8 +51,11 @@ __all__ = [
     "Sum",
     "Terms",
     "clip_weights",
+    "one_pair",
     "seed_crossover",
     "seed_gain",
     "seed_weights",
+    "taylor",
+    "two_pairs",
     "two_regime",
 ]

@@ -43,6 +43,14 @@ class Lines(NamedTuple):
     frequency: Array
     weight: Array
 
+    @classmethod
+    def merged(cls, frequency: Array, weight: Array) -> Lines:
+        """By rising frequency, those of equal frequency added up, those without weight left out."""
+        frequency, index = np.unique(frequency[weight != 0.0], return_inverse=True)
+        total = np.zeros(frequency.size)
+        np.add.at(total, index, weight[weight != 0.0])
+        return cls(frequency, total)
+
 
 class Kernel(Value, ABC):
     """A covariance function of time. Subclasses are frozen dataclasses; kernels add and multiply."""
@@ -69,11 +77,8 @@ class Kernel(Value, ABC):
     def lines(self) -> Lines:
         """The lines of the spectrum, by rising frequency; shape (0,) where the spectrum is continuous."""
         coefficient, _, rate = self.terms()
-        line = (rate.real == 0.0) & (coefficient.real != 0.0)
-        frequency, index = np.unique(np.abs(rate[line].imag) / math.tau, return_inverse=True)
-        weight = np.zeros(frequency.size)
-        np.add.at(weight, index, coefficient[line].real)
-        return Lines(frequency, weight)
+        line = rate.real == 0.0
+        return Lines.merged(np.abs(rate[line].imag) / math.tau, coefficient[line].real)
 
     def spectral_density(self, f: ArrayLike) -> Array:
         """Two-sided spectral density per hertz at frequencies f (F,) -> (F,); it integrates to the variance.
@@ -150,6 +155,10 @@ class Sum(Kernel):
         first, second = self.first.terms(), self.second.terms()
         return Terms.of(*(np.concatenate(parts) for parts in zip(first, second, strict=True)))
 
+    def lines(self) -> Lines:
+        both = zip(self.first.lines(), self.second.lines(), strict=True)
+        return Lines.merged(*(np.concatenate(parts) for parts in both))
+
     def continuous_density(self, f: Array) -> Array:
         return self.first.continuous_density(f) + self.second.continuous_density(f)
 
@@ -177,6 +186,10 @@ class Scale(Kernel):
     def terms(self) -> Terms:
         terms = self.kernel.terms()
         return terms._replace(coefficient=self.factor * terms.coefficient)
+
+    def lines(self) -> Lines:
+        frequency, weight = self.kernel.lines()
+        return Lines.merged(frequency, self.factor * weight)
 
     def continuous_density(self, f: Array) -> Array:
         return self.factor * self.kernel.continuous_density(f)

@@ -10,9 +10,11 @@ from rtsynth.kernels import (
     ClippedWeights,
     Cosine,
     DampedCosines,
+    DrivenRotations,
     Exponential,
     Gain,
     GainedRows,
+    GaussianCosine,
     HarmonicSeries,
     Kernel,
     Matern32,
@@ -78,6 +80,11 @@ def examples() -> dict[str, Kernel]:
         "exponential periodic": Exponential(0.05) * PeriodicExponential(3.0, 150.0),
         "product of sums": (Matern32(0.01) + 0.5 * Cosine(100.0)) * (Exponential(0.01) + 2.0 * Cosine(70.0)),
         "rows cosine": ROWS * Cosine(200.0),
+        "driven rotations": DrivenRotations(
+            np.array([200 + 900j, 30.0, 90 - 3000j]), np.array([9j, 2.0, 3 + 4j])
+        ),
+        "gaussian by one pair": GaussianCosine(0.004, 300.0, 2.0).approximated("one pair"),
+        "gaussian by two pairs": GaussianCosine(0.004, 300.0).approximated(),
         "gain": Gain(Matern32(0.01), swell),
         "gain product": Gain(Exponential(0.1), swell) * Cosine(44.0),
         "gained rows": GainedRows(ROWS, GRID),
