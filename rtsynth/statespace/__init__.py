@@ -1,5 +1,6 @@
-"""Kernels as recursions: exact discretisation, innovations form, likelihood, and the slow dense reference."""
+"""Kernels as recursions: exact discretisation, innovations form, inference, and the slow dense reference."""
 
+from rtsynth.statespace.conditional import Continuation, continuation, draw_continuation, draw_fill, fill
 from rtsynth.statespace.dense import covariance_of_recursion, draw, nearest_psd
 from rtsynth.statespace.discretise import Discrete, DiscreteBlock
 from rtsynth.statespace.factor import lower_factor
@@ -7,22 +8,47 @@ from rtsynth.statespace.from_kernel import state_space
 from rtsynth.statespace.innovations import Innovations, covariance_from_gain, innovations, listen, synthesise
 from rtsynth.statespace.kalman import log_likelihood
 from rtsynth.statespace.model import LinearBlock, Rotation, StateSpace
+from rtsynth.statespace.smoother import Posterior, kalman_filter, smooth
+from rtsynth.statespace.structured import (
+    draw_circulant,
+    draw_kronecker,
+    draw_toeplitz,
+    kronecker_matvec,
+    toeplitz_column,
+    toeplitz_matvec,
+    toeplitz_solve,
+)
 
 __all__ = [
+    "Continuation",
     "Discrete",
     "DiscreteBlock",
     "Innovations",
     "LinearBlock",
+    "Posterior",
     "Rotation",
     "StateSpace",
+    "continuation",
     "covariance_from_gain",
     "covariance_of_recursion",
     "draw",
+    "draw_circulant",
+    "draw_continuation",
+    "draw_fill",
+    "draw_kronecker",
+    "draw_toeplitz",
+    "fill",
     "innovations",
+    "kalman_filter",
+    "kronecker_matvec",
     "listen",
     "log_likelihood",
     "lower_factor",
     "nearest_psd",
+    "smooth",
     "state_space",
     "synthesise",
+    "toeplitz_column",
+    "toeplitz_matvec",
+    "toeplitz_solve",
 ]

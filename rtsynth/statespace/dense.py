@@ -18,17 +18,22 @@ def covariance_of_recursion(model: Discrete, count: int) -> Array:
 
 
 def _block_covariance(block: DiscreteBlock, t: Array) -> Array:
-    output, P, count = block.output(t), block.P0, t.size
-    with_output = np.empty((block.H.size, count))  # column m: E x_(m + lag) y_m, from lag 0 up
+    return output_covariance(block.A, block.Q, block.P0, block.output(t))
+
+
+def output_covariance(A: Array, Q: Array, P: Array, output: Array) -> Array:
+    """Covariance (N, N) of y_n = output_n x_n, output (N, J), from x_0 of covariance P (J, J): O(N² J²)."""
+    count, J = output.shape
+    with_output = np.empty((J, count))  # column m: E x_(m + lag) y_m, from lag 0 up
     for m in range(count):
         with_output[:, m] = P @ output[m]
-        P = block.A @ P @ block.A.T + block.Q
+        P = A @ P @ A.T + Q
     covariance = np.empty((count, count))
     for lag in range(count):
         earlier = np.arange(count - lag)
         values = np.einsum("mn,nm->m", output[lag:], with_output[:, : count - lag])
         covariance[earlier + lag, earlier] = covariance[earlier, earlier + lag] = values
-        with_output = block.A @ with_output
+        with_output = A @ with_output
     return covariance
 
 

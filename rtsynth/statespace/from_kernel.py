@@ -13,6 +13,7 @@ from functools import singledispatch
 import numpy as np
 
 from rtsynth.kernels.algebra import Kernel, Product, Scale, Sum
+from rtsynth.kernels.envelope import DrivenRotations, GaussianCosine
 from rtsynth.kernels.nonstationary import FaithfulMixture, Gain, GainedRows, Mixture, evaluate
 from rtsynth.kernels.periodic import HarmonicSeries, Periodic
 from rtsynth.kernels.spectral_mixture import DampedCosines
@@ -102,6 +103,22 @@ def _(kernel: Periodic) -> StateSpace:
 def _(kernel: DampedCosines) -> StateSpace:
     fields = kernel.damping, kernel.frequency, kernel.start_variance, kernel.settled_variance
     return StateSpace(tuple(Rotation(*row) for row in zip(*(f.tolist() for f in fields), strict=True)))
+
+
+@state_space.register
+def _(kernel: DrivenRotations) -> StateSpace:
+    """One block (Re x, Im x): its rotations are apart, but their noise is one, so their covariances are not."""
+    real, imag = np.diag(kernel.poles.real), np.diag(kernel.poles.imag)
+    hermitian, symmetric = kernel.moments()
+    cross = (symmetric - hermitian).imag
+    Pinf = np.block([[(hermitian + symmetric).real, cross], [cross.T, (hermitian - symmetric).real]]) / 2.0
+    H = np.repeat([1.0, 0.0], kernel.poles.size)
+    return StateSpace((LinearBlock(np.block([[-real, imag], [-imag, -real]]), H, Pinf, Pinf),))
+
+
+@state_space.register
+def _(kernel: GaussianCosine) -> StateSpace:
+    raise ValueError(f"{kernel} has no state space; its approximated() has")
 
 
 @state_space.register

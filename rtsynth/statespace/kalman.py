@@ -13,6 +13,10 @@ from numpy.typing import ArrayLike
 
 from rtsynth.statespace.discretise import Discrete
 
+# A sample is certain where its predicted variance is below this share of the largest it could have been:
+# what is left there is rounding.
+CERTAIN = 1e-14
+
 
 def log_likelihood(model: Discrete, y: ArrayLike, noise_variance: float = 0.0) -> float:
     """log p(y) of samples y (N,), from sample 0 on, under the model plus white noise, variance >= 0.
@@ -33,7 +37,7 @@ def log_likelihood(model: Discrete, y: ArrayLike, noise_variance: float = 0.0) -
         PH = P @ H
         S = float(H @ PH) + noise_variance
         spread = np.maximum(spread, np.sqrt(np.maximum(np.diag(P), 0.0)))
-        rounding = 1e-14 * float(np.abs(H) @ spread) ** 2
+        rounding = CERTAIN * float(np.abs(H) @ spread) ** 2
         if not rounding < S:
             raise ValueError(
                 f"log_likelihood: sample {n} is certain given those before it; add noise_variance"

@@ -13,12 +13,14 @@ from rtsynth.kernels import (
     DampedCosines,
     Exponential,
     Gain,
+    GaussianCosine,
     HarmonicSeries,
     Kernel,
     Matern32,
     PeriodicExponential,
     Stationary,
 )
+from rtsynth.kernels.envelope import FORMS
 from rtsynth.kernels.value import Array
 from rtsynth.statespace import Discrete, Rotation, StateSpace, covariance_of_recursion, state_space
 from tests.kernels.examples import INDEFINITE, KERNELS, ROWS, swell
@@ -71,6 +73,16 @@ def test_noise_holds_the_stationary_covariance(name: str) -> None:
             discrete.A @ Pinf @ discrete.A.T + discrete.Q, Pinf, atol=1e-13 * np.abs(Pinf).max()
         )
         assert np.linalg.eigvalsh(discrete.Q)[0] >= 0.0
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_gaussian_envelope_has_its_law(form: str) -> None:
+    kernel = GaussianCosine(0.004, 300.0).approximated(form)
+    crowded = {"taylor6": 1e-11, "taylor8": 1e-10, "taylor10": 1e-8}  # their poles, so digits cancel
+    for rate in (RATE, 44100.0):
+        assert worst(state_space(kernel).discretise(rate), kernel) < crowded.get(form, 1e-12)
+    # The form is told from the Gaussian itself, as far as it is off.
+    assert worst(state_space(kernel).discretise(RATE), GaussianCosine(0.004, 300.0)) > 1e-5
 
 
 def frequencies(model: StateSpace) -> list[float]:
