@@ -23,6 +23,8 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m pytest bench --benchmark-sort=name
 	$(BIN)/python bench/callback.py
 	$(BIN)/python bench/cold_start.py
+	$(BIN)/python -m pip install -q -e ".[peers]"
+	$(BIN)/python bench/peers.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info rtsynth/_native*.so
