@@ -6,6 +6,7 @@ from rtsynth.statespace.discretise import Discrete, DiscreteBlock
 from rtsynth.statespace.factor import lower_factor
 from rtsynth.statespace.from_kernel import state_space
 from rtsynth.statespace.innovations import Innovations, covariance_from_gain, innovations, listen, synthesise
+from rtsynth.statespace.joint import innovations_of
 from rtsynth.statespace.kalman import log_likelihood
 from rtsynth.statespace.model import LinearBlock, Rotation, StateSpace
 from rtsynth.statespace.smoother import Posterior, kalman_filter, smooth
@@ -39,6 +40,7 @@ __all__ = [
     "draw_toeplitz",
     "fill",
     "innovations",
+    "innovations_of",
     "kalman_filter",
     "kronecker_matvec",
     "listen",

@@ -6,9 +6,10 @@ A sum of K independent rotations, y = sum_k w_k Re x_k, x' = λ x + noise of its
 
 the innovations representation (Anderson and Moore, Optimal Filtering, 1979, chapter 9; Sayed and Kailath, A
 survey of spectral factorization methods, 2001). Run forwards it draws, with one Gaussian a sample; run on a
-given y it listens, and gives e back. The gain comes from the discrete algebraic Riccati equation without
-measurement noise, solved by structure-preserving doubling (Chu, Fan, Lin and Wang, 2004) in double precision;
-no regularising noise is added.
+given y it listens, and gives e back. The gain is that of the discrete Riccati equation without measurement
+noise, found in double precision as the spectral factor of the covariance (`spectral_factor`); no regularising
+noise is added. What is no sum of independent rotations, such as several of them on one noise, goes through
+`innovations_of`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rtsynth.kernels.value import Array, Value, non_negative
 from rtsynth.statespace.factor import lower_factor
-
-Complex = NDArray[np.complex128]
-
-MAX_DOUBLINGS = 60  # reaches a memory of 2^60 samples
+from rtsynth.statespace.spectral_factor import Complex, spectral_factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,21 +49,24 @@ def innovations(poles: ArrayLike, variance: ArrayLike, weight: ArrayLike | None 
     """The innovations form of K rotations: poles complex, stationary variance of Re x, output weight (or 1).
 
     All are (K,). ValueError where a pole is not inside the unit circle (an undamped rotation has no
-    innovations: its past tells its future), where there is no power, or where the Riccati equation has no
-    solution within double precision.
+    innovations: its past tells its future), where there is no power, or where no gain has the covariance to
+    1e-9 within double precision.
     """
     lam = np.array(poles, dtype=np.complex128, ndmin=1)
     v = non_negative(np.atleast_1d(np.asarray(variance, dtype=np.float64)), "variance of rotations")
     w = np.ones(lam.size) if weight is None else np.array(weight, dtype=np.float64, ndmin=1)
     _check(lam, v, w)
-    q = v * (1.0 - np.abs(lam)) * (1.0 + np.abs(lam))  # 1 - |λ| is exact, 1 - |λ|² would not be
-    A, Q, H = _real_form(lam, q, w)
-    P = _newton_step(A, Q, H, Q + _doubling(A, Q, H))
-    S = float(H @ P @ H)
-    real_gain = A @ (P @ H) / S
-    gain = real_gain[: lam.size] + 1j * real_gain[lam.size :]
-    factor = lower_factor(state_covariance(lam, gain, S))
-    return Innovations(lam, w, gain, S, factor)
+    return settled_form(lam, w, v * w)
+
+
+def settled_form(poles: Complex, weight: Array, with_output: Complex | Array) -> Innovations:
+    """The form that starts settled, of the covariance Re sum_k weight_k with_output_k λ_k^lag; all (K,).
+
+    with_output is E x_k y of the process to be drawn. ValueError as of `spectral_factor`.
+    """
+    k0 = float(weight @ np.real(with_output))
+    gain, S = spectral_factor(poles, weight, np.asarray(with_output, dtype=np.complex128), k0)
+    return Innovations(poles, weight, gain, S, lower_factor(state_covariance(poles, gain, S)))
 
 
 def _check(lam: Complex, variance: Array, weight: Array) -> None:
@@ -76,58 +77,6 @@ def _check(lam: Complex, variance: Array, weight: Array) -> None:
         raise ValueError(f"innovations: pole {k} has |λ| = {abs(lam[k]):.17g}; every rotation must be damped")
     if not np.isfinite(weight).all() or not (variance * weight**2).any():
         raise ValueError("innovations: wants finite weights and some power; draw silence without it")
-
-
-def _real_form(lam: Complex, q: Array, weight: Array) -> tuple[Array, Array, Array]:
-    """A (2K, 2K), Q (2K, 2K), H (2K,) with the state ordered (Re x_1 .. Re x_K, Im x_1 .. Im x_K)."""
-    real, imag = np.diag(lam.real), np.diag(lam.imag)
-    A = np.block([[real, -imag], [imag, real]])
-    return A, np.diag(np.tile(q, 2)), np.concatenate([weight, np.zeros(lam.size)])
-
-
-def _doubling(A: Array, Q: Array, H: Array) -> Array:
-    """X (J, J) such that P = Q + X is the covariance of the state predicted from all past y = H x.
-
-    In X the Riccati equation of measurement noise 0 becomes one with noise R = H Q H' > 0, which can be
-    doubled: X = F X (I + G X)^-1 F' + N with F = A - A Q H' H / R, G = H' H / R and N = A (Q - Q H' H Q / R)
-    A'. Step i of the iteration is step 2^i of the Riccati recursion.
-    """
-    QH = Q @ H
-    R = float(H @ QH)
-    F = (A - np.outer(A @ QH, H) / R).T
-    G = np.outer(H, H) / R
-    X = A @ (Q - np.outer(QH, QH) / R) @ A.T
-    identity = np.eye(H.size)
-    for _ in range(MAX_DOUBLINGS):
-        solved = np.linalg.solve(identity + G @ X, np.hstack([F, G]))
-        step, spread = solved[:, : H.size], solved[:, H.size :]
-        change = F.T @ X @ step
-        X = X + change
-        X = 0.5 * (X + X.T)
-        if np.abs(change).max() <= 1e-16 * np.abs(X).max():
-            return X
-        G = G + F @ spread @ F.T
-        G = 0.5 * (G + G.T)
-        F = F @ step
-    raise ValueError("innovations: the Riccati equation did not converge; are there rotations with |λ| = 1?")
-
-
-def _newton_step(A: Array, Q: Array, H: Array, P: Array) -> Array:
-    """One step of Kleinman's iteration from P (J, J): the prediction covariance under the gain of P.
-
-    It squares what relative error the doubling leaves, which for clusters of lines a fraction of a hertz
-    apart is 1e-9 of the covariance and here becomes 1e-12. The Lyapunov equation is a sum of covariances, so
-    nothing cancels.
-    """
-    closed = A - np.outer(A @ (P @ H), H) / float(H @ P @ H)
-    total = Q
-    for _ in range(MAX_DOUBLINGS):
-        change = closed @ total @ closed.T
-        total = total + change
-        if np.abs(change).max() <= 1e-17 * np.abs(total).max():
-            return 0.5 * (total + total.T)
-        closed = closed @ closed
-    raise ValueError("innovations: the gain does not forget the past within double precision")
 
 
 def state_moments(poles: Complex, gain: Complex, noise_variance: float) -> tuple[Complex, Complex]:
