@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ class Bank:
         return self.fundamentals[:, None] * np.arange(1, self.modes + 1)
 
 
-class Peer:
+class Peer(ABC):
     """One way to compute the bank. `run` gives the CPU seconds of a run and, when kept, its samples, mono (N,)."""
 
     name: str
@@ -56,8 +57,9 @@ class Peer:
     def build(self, bank: Bank, folder: Path) -> None:
         """What is done once for a bank; not timed."""
 
+    @abstractmethod
     def run(self, bank: Bank, seconds: float, folder: Path, keep: bool) -> tuple[float, Samples]:
-        raise NotImplementedError
+        """Render and time."""
 
 
 def frames(seconds: float) -> int:

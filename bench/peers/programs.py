@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import subprocess
+from abc import abstractmethod
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,9 @@ class Program(Peer):
     def installed(self) -> bool:
         return all(shutil.which(program) for program in self.needs)
 
+    @abstractmethod
     def command(self, bank: Bank, seconds: float, folder: Path, keep: bool) -> list[str]:
         """The program to time; it leaves its samples in `folder`/out.wav or out.raw when they are kept."""
-        raise NotImplementedError
 
     def run(self, bank: Bank, seconds: float, folder: Path, keep: bool) -> tuple[float, Samples]:
         command = self.command(bank, frames(seconds) / RATE, folder, keep)
