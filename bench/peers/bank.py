@@ -54,7 +54,7 @@ class Peer(ABC):
     def installed(self) -> bool:
         return True
 
-    def build(self, bank: Bank, folder: Path) -> None:
+    def build(self, bank: Bank, folder: Path) -> None:  # noqa: B027 (most have nothing to build)
         """What is done once for a bank; not timed."""
 
     @abstractmethod
