@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 Channel = Literal["left", "right", "mid"]
 
 GRID = 32  # samples: `sampler.noise.SEGMENT`, stated here so that laws need no compiler
-NYQUIST_FADE = 0.02  # as in voices.py
+NYQUIST_FADE = 0.02  # of the sample rate; as in native/bank.c
 LN1000 = np.log(1000.0)  # a decay of 60 dB
 NEPER = np.log(10.0) / 20.0  # per decibel
 GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0

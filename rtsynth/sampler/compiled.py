@@ -76,7 +76,7 @@ def callback(signature: Any) -> Callable:
     return decorate
 
 
-def _bitcast(typing_context: Any, value: Any, source: Any, target: Any, target_type: Any) -> Any:
+def _bitcast(source: Any, target: Any, target_type: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], target_type)
 
@@ -85,12 +85,12 @@ def _bitcast(typing_context: Any, value: Any, source: Any, target: Any, target_t
 
 def _bits_of(typing_context, number):
     """The 32 bits of a float32, as uint32."""
-    return _bitcast(typing_context, number, types.float32, types.uint32, ir.IntType(32))
+    return _bitcast(types.float32, types.uint32, ir.IntType(32))
 
 
 def _float_of(typing_context, bits):
     """The float32 with these 32 bits."""
-    return _bitcast(typing_context, bits, types.uint32, types.float32, ir.FloatType())
+    return _bitcast(types.uint32, types.float32, ir.FloatType())
 
 
 bits_of: Any = intrinsic(_bits_of)
