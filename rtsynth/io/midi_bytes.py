@@ -14,7 +14,7 @@ from rtsynth.messages import Kind, Messages, message
 
 LONGEST_SYSEX = 65536  # bytes; a longer one is dropped, so that a stuck sender cannot fill the memory
 CENTRE_BEND = 8192
-SUSTAIN, ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 64, 120, 121, 123
+SUSTAIN, ALL_SOUND_OFF, ALL_NOTES_OFF = 64, 120, 123
 
 _CHANNEL_LENGTH = {0x80: 3, 0x90: 3, 0xA0: 3, 0xB0: 3, 0xC0: 2, 0xD0: 2, 0xE0: 3}  # bytes with the status
 _SYSTEM_LENGTH = {0xF1: 2, 0xF2: 3, 0xF3: 2, 0xF6: 1}  # F4 and F5 are undefined
