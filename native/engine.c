@@ -24,8 +24,9 @@ static bool init_process(rt_process *process, double sample_rate, int32_t max_bl
     process->mix_left = rt_allocate(plane);
     process->mix_right = rt_allocate(plane);
     process->pairs = rt_allocate(2 * plane);
+    process->heard = rt_allocate(plane);
     const bool planes = process->own_left && process->own_right && process->mix_left && process->mix_right;
-    return planes && process->pairs && rt_pending_init(&process->pending, PENDING_CAPACITY) &&
+    return planes && process->pairs && process->heard && rt_pending_init(&process->pending, PENDING_CAPACITY) &&
            rt_ring_init(&process->messages, (uint64_t)message_capacity, sizeof(rt_message)) &&
            rt_ring_init(&process->recording, (uint64_t)record_capacity, 2 * sizeof(float));
 }
@@ -37,7 +38,7 @@ rt_engine *rt_engine_create(double sample_rate, int32_t max_block, int64_t messa
     rt_engine *engine = rt_allocate(sizeof *engine);
     if (!engine) return NULL;
     if (init_process(&engine->process, sample_rate, max_block, message_capacity, record_capacity)) {
-        rt_portaudio_begin(engine, 2);
+        rt_portaudio_begin(engine, 2, 0, RT_ALL_CHANNELS);
         return engine;
     }
     rt_engine_destroy(engine);
@@ -57,15 +58,33 @@ void rt_engine_destroy(rt_engine *engine)
     free(process->mix_left);
     free(process->mix_right);
     free(process->pairs);
+    free(process->heard);
     free(engine);
+}
+
+static int32_t add_source(rt_process *process, rt_source source)
+{
+    if (process->source_count == RT_MAX_SOURCES) return -1;
+    process->sources[process->source_count] = source;
+    return process->source_count++;
 }
 
 int32_t rt_engine_add_source(rt_engine *engine, rt_loop loop, void *state)
 {
-    rt_process *process = &engine->process;
-    if (process->source_count == RT_MAX_SOURCES) return -1;
-    process->sources[process->source_count] = (rt_source){.loop = loop, .state = state};
-    return process->source_count++;
+    return add_source(&engine->process, (rt_source){.loop = loop, .state = state});
+}
+
+int32_t rt_engine_add_hearing_source(rt_engine *engine, rt_hearing_loop loop, void *state)
+{
+    const int32_t index = add_source(&engine->process, (rt_source){.hearing_loop = loop, .state = state});
+    engine->process.hears |= index >= 0;
+    return index;
+}
+
+void rt_engine_hear(rt_engine *engine, const float *samples, int64_t count)
+{
+    engine->process.recorded = samples;
+    engine->process.recorded_count = count;
 }
 
 int64_t rt_engine_send(rt_engine *engine, const rt_message *messages, int64_t count)
@@ -135,6 +154,11 @@ float rt_engine_counters(rt_engine *engine, int64_t *counters)
     return atomic_load_explicit(&statistics->peak, memory_order_relaxed);
 }
 
+float rt_engine_heard(rt_engine *engine)
+{
+    return atomic_load_explicit(&counting_side(engine)->heard, memory_order_relaxed);
+}
+
 int64_t rt_engine_histogram(rt_engine *engine, int32_t duration, uint64_t *buckets)
 {
     if (duration < 0 || duration >= RT_DURATIONS) return -1;
@@ -159,7 +183,7 @@ void rt_engine_reset_report(rt_engine *engine)
 static void run_offline(rt_engine *engine, rt_output output, int32_t frames)
 {
     const rt_start start = {.now_ns = rt_now_ns()};
-    rt_process_run(&engine->process, output, frames, &start);
+    rt_process_run(&engine->process, (rt_input){0}, output, frames, &start);
 }
 
 void rt_engine_process(rt_engine *engine, float *left, float *right, int32_t frames)

@@ -22,6 +22,11 @@ RT_API rt_engine *rt_engine_create(double sample_rate, int32_t max_block, int64_
 RT_API void rt_engine_destroy(rt_engine *engine);
 /* [main, nothing running] Returns the source's index, or -1 when there are RT_MAX_SOURCES already. */
 RT_API int32_t rt_engine_add_source(rt_engine *engine, rt_loop loop, void *state);
+/* [main, nothing running] The same for a source that hears. */
+RT_API int32_t rt_engine_add_hearing_source(rt_engine *engine, rt_hearing_loop loop, void *state);
+/* [main, nothing running] Let the sources hear samples (count,) from sample 0 on, and then silence, whatever the host
+   brings; they are not copied. NULL: hear the host again. */
+RT_API void rt_engine_hear(rt_engine *engine, const float *samples, int64_t count);
 
 /* [any thread, one at a time] Queue messages (count,); returns how many fitted. */
 RT_REALTIME RT_API int64_t rt_engine_send(rt_engine *engine, const rt_message *messages, int64_t count);
@@ -45,6 +50,8 @@ RT_API int64_t rt_engine_read_recording(rt_engine *engine, float *pairs, int64_t
 RT_API void rt_engine_meter(rt_engine *engine, float *peaks);
 /* [any thread] enum rt_counter -> counters (RT_COUNTERS,); returns the peak before the limiter. */
 RT_API float rt_engine_counters(rt_engine *engine, int64_t *counters);
+/* [any thread] The peak of what came in. */
+RT_API float rt_engine_heard(rt_engine *engine);
 /* [any thread] See rt_histogram_read; `duration` is an enum rt_duration. */
 RT_API int64_t rt_engine_histogram(rt_engine *engine, int32_t duration, uint64_t *buckets);
 /* [any thread] See rt_statistics_ledger. */
@@ -58,9 +65,10 @@ RT_API void rt_engine_reset_report(rt_engine *engine);
 RT_REALTIME RT_API void rt_engine_process(rt_engine *engine, float *left, float *right, int32_t frames);
 /* The same, interleaved: pairs (frames, 2). */
 RT_REALTIME RT_API void rt_engine_process_pairs(rt_engine *engine, float *pairs, int32_t frames);
-/* [main, no stream running] A stream with 1..RT_MAX_CHANNELS output channels is about to start: one channel gets the
-   mean of left and right, from the third on they are silent. -1 when there are too many or none. */
-RT_API int32_t rt_portaudio_begin(rt_engine *engine, int32_t channels);
+/* [main, no stream running] A stream is about to start, with `channels` outputs (one gets the mean of left and right,
+   from the third on they are silent) and `inputs` inputs, of which `input` is heard, or the mean of all if that is -1.
+   Either may be 0, not both; neither more than RT_MAX_CHANNELS. -1 when they are not so. */
+RT_API int32_t rt_portaudio_begin(rt_engine *engine, int32_t channels, int32_t inputs, int32_t input);
 /* [main, no stream running] The stream has ended: time stands still again. */
 RT_API void rt_portaudio_end(rt_engine *engine);
 /* [audio] A PaStreamCallback: float32, interleaved, any number of frames; `user_data` is the engine. */

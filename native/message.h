@@ -32,4 +32,9 @@ typedef struct {
 typedef void (*rt_loop)(void *state, const rt_message *messages, int32_t count,
                         float *left, float *right, int32_t frames);
 
+/* [audio] The loop of a source that hears: `in` (frames,) is what comes in at the same samples, mono, finite; zeros
+   where nothing does. */
+typedef void (*rt_hearing_loop)(void *state, const rt_message *messages, int32_t count, const float *in,
+                                float *left, float *right, int32_t frames);
+
 #endif

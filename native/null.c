@@ -49,7 +49,7 @@ static void *run_null(void *user_data)
             .paced = true,
         };
         rt_clock_update(&process->clock, process->time, due_ns, null->period);
-        rt_process_run(process, (rt_output){null->left, null->right, 1}, null->period, &start);
+        rt_process_run(process, (rt_input){0}, (rt_output){null->left, null->right, 1}, null->period, &start);
     }
     return NULL;
 }

@@ -4,14 +4,17 @@
 #include <math.h>
 #include <string.h>
 
+#define INPUT_UNDERFLOW 0x1ul  /* paInputUnderflow */
+#define INPUT_OVERFLOW 0x2ul   /* paInputOverflow */
 #define OUTPUT_UNDERFLOW 0x4ul /* paOutputUnderflow */
 #define CONTINUE 0             /* paContinue */
 #define LEAN 0.05              /* share of an early start that the schedule takes over */
 
-int32_t rt_portaudio_begin(rt_engine *engine, int32_t channels)
+int32_t rt_portaudio_begin(rt_engine *engine, int32_t channels, int32_t inputs, int32_t input)
 {
-    if (channels < 1 || channels > RT_MAX_CHANNELS) return -1;
-    engine->portaudio = (rt_portaudio){.channels = channels};
+    if (channels < 0 || channels > RT_MAX_CHANNELS || inputs < 0 || inputs > RT_MAX_CHANNELS) return -1;
+    if (channels + inputs == 0 || input < RT_ALL_CHANNELS || (inputs > 0 && input >= inputs)) return -1;
+    engine->portaudio = (rt_portaudio){.channels = channels, .inputs = inputs, .input = input};
     engine->process.started_ns = engine->process.finished_ns = 0;
     rt_clock_restart(&engine->process.clock);
     return 0;
@@ -37,13 +40,13 @@ static int64_t follow_host(rt_portaudio *portaudio, int64_t now_ns, int64_t fini
 
 static rt_output interleaved(float *out, int32_t channels)
 {
+    if (channels == 0) return (rt_output){0};
     return (rt_output){out, channels > 1 ? out + 1 : NULL, channels};
 }
 
 int32_t rt_portaudio_callback(const void *in, void *out, unsigned long frames, const void *time_info,
                               unsigned long flags, void *user_data)
 {
-    (void)in;
     (void)time_info;
     rt_engine *engine = user_data;
     rt_portaudio *portaudio = &engine->portaudio;
@@ -54,10 +57,13 @@ int32_t rt_portaudio_callback(const void *in, void *out, unsigned long frames, c
         .lateness_ns = follow_host(portaudio, now_ns, engine->process.finished_ns),
         .paced = true,
         .underflow = (flags & OUTPUT_UNDERFLOW) != 0,
+        .input_underflow = (flags & INPUT_UNDERFLOW) != 0,
+        .input_overflow = (flags & INPUT_OVERFLOW) != 0,
     };
     rt_clock_update(&engine->process.clock, engine->process.time, now_ns, (int32_t)frames);
     if (portaudio->channels > 2) memset(out, 0, frames * (size_t)portaudio->channels * sizeof(float));
-    rt_process_run(&engine->process, interleaved(out, portaudio->channels), (int32_t)frames, &start);
+    const rt_input input = {portaudio->inputs > 0 ? in : NULL, portaudio->inputs, portaudio->input};
+    rt_process_run(&engine->process, input, interleaved(out, portaudio->channels), (int32_t)frames, &start);
     portaudio->expected_ns += (double)frames * 1e9 / engine->process.sample_rate;
     return CONTINUE;
 }

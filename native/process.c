@@ -57,7 +57,7 @@ static int32_t route(rt_process *process, int32_t index, int32_t count)
     return routed;
 }
 
-/* ---- sources -> mix ---- */
+/* ---- looking at samples ---- */
 
 static uint32_t bits_of(float sample)
 {
@@ -85,6 +85,55 @@ static int64_t silence_not_finite(float *samples, int32_t frames)
     }
     return silenced;
 }
+
+static float highest(const float *samples, int32_t frames)
+{
+    float peak = 0.0f;
+    for (int32_t i = 0; i < frames; i++) peak = fabsf(samples[i]) > peak ? fabsf(samples[i]) : peak;
+    return peak;
+}
+
+/* ---- host or recording -> what the sources hear ---- */
+
+static void hear_recorded(rt_process *process, int32_t frames)
+{
+    const int64_t left = process->recorded_count - process->time;
+    const int32_t there = left < 0 ? 0 : left < frames ? (int32_t)left : frames;
+    if (there > 0) memcpy(process->heard, process->recorded + process->time, (size_t)there * sizeof(float));
+    memset(process->heard + there, 0, (size_t)(frames - there) * sizeof(float));
+}
+
+static void hear_host(rt_process *process, rt_input input, int32_t offset, int32_t frames)
+{
+    const ptrdiff_t stride = input.channels;
+    const float *first = input.samples + offset * stride;
+    if (input.channel != RT_ALL_CHANNELS) {
+        for (int32_t i = 0; i < frames; i++) process->heard[i] = first[i * stride + input.channel];
+        return;
+    }
+    const float share = 1.0f / (float)input.channels;
+    for (int32_t i = 0; i < frames; i++) {
+        float sum = 0.0f;
+        for (int32_t channel = 0; channel < input.channels; channel++) sum += first[i * stride + channel];
+        process->heard[i] = share * sum;
+    }
+}
+
+static void hear(rt_process *process, rt_input input, int32_t offset, int32_t frames)
+{
+    if (!process->hears) return;
+    if (process->recorded)
+        hear_recorded(process, frames);
+    else if (input.samples)
+        hear_host(process, input, offset, frames);
+    else
+        memset(process->heard, 0, (size_t)frames * sizeof(float));
+    if (!all_finite(process->heard, frames))
+        rt_statistics_add(process->statistics, RT_NAN_INPUT, silence_not_finite(process->heard, frames));
+    rt_statistics_heard(process->statistics, highest(process->heard, frames));
+}
+
+/* ---- sources -> mix ---- */
 
 /* Keep not-finite samples out of the mix, and reset the source whose they are, once until it is well again. */
 static void guard(rt_process *process, rt_source *source, int32_t frames)
@@ -115,7 +164,11 @@ static void run_sources(rt_process *process, int32_t count, int32_t frames)
         const int32_t routed = route(process, i, count);
         memset(process->own_left, 0, bytes);
         memset(process->own_right, 0, bytes);
-        source->loop(source->state, process->routed, routed, process->own_left, process->own_right, frames);
+        float *left = process->own_left, *right = process->own_right;
+        if (source->hearing_loop)
+            source->hearing_loop(source->state, process->routed, routed, process->heard, left, right, frames);
+        else
+            source->loop(source->state, process->routed, routed, left, right, frames);
         guard(process, source, frames);
         add(process->mix_left, process->own_left, frames);
         add(process->mix_right, process->own_right, frames);
@@ -126,8 +179,7 @@ static void run_sources(rt_process *process, int32_t count, int32_t frames)
 
 static void raise_meter(_Atomic float *meter, const float *samples, int32_t frames)
 {
-    float peak = 0.0f;
-    for (int32_t i = 0; i < frames; i++) peak = fabsf(samples[i]) > peak ? fabsf(samples[i]) : peak;
+    const float peak = highest(samples, frames);
     /* A reader may set it to zero in between: it has then been told of a peak at least this high. */
     if (peak > atomic_load_explicit(meter, memory_order_relaxed))
         atomic_store_explicit(meter, peak, memory_order_relaxed);
@@ -146,6 +198,7 @@ static void record(rt_process *process, int32_t frames)
 
 static void write_output(const rt_process *process, rt_output output, int32_t offset, int32_t frames)
 {
+    if (!output.left) return;
     float *left = output.left + offset * output.stride;
     if (!output.right) {
         for (int32_t i = 0; i < frames; i++)
@@ -178,13 +231,14 @@ static int32_t until_next_message(const rt_process *process, int32_t frames)
     return wait < most ? (int32_t)wait : most;
 }
 
-static void split_block(rt_process *process, rt_output output, int32_t frames)
+static void split_block(rt_process *process, rt_input input, rt_output output, int32_t frames)
 {
     int32_t done = 0;
     do {
         int32_t count;
         while ((count = gather_due(process)) == RT_BATCH) run_sources(process, count, 0);
         const int32_t run = until_next_message(process, frames - done);
+        hear(process, input, done, run);
         run_sources(process, count, run);
         finish_mix(process, output, done, run);
         process->time += run;
@@ -235,6 +289,8 @@ static void measure(rt_process *process, const rt_start *start, int64_t first, i
     process->finished_ns = rt_now_ns();
     const int64_t wall_ns = process->finished_ns - start->now_ns;
     rt_statistics_add(statistics, RT_BLOCKS, 1);
+    if (start->input_underflow) rt_statistics_add(statistics, RT_INPUT_UNDERFLOWS, 1);
+    if (start->input_overflow) rt_statistics_add(statistics, RT_INPUT_OVERFLOWS, 1);
     rt_histogram_count(&statistics->durations[RT_WALL], wall_ns);
     rt_histogram_count(&statistics->durations[RT_CPU], cpu_ns);
     if (!start->paced) return;
@@ -244,7 +300,7 @@ static void measure(rt_process *process, const rt_start *start, int64_t first, i
     judge(process, start, block, (int64_t)(frames * 1e9 / process->sample_rate));
 }
 
-void rt_process_run(rt_process *process, rt_output output, int32_t frames, const rt_start *start)
+void rt_process_run(rt_process *process, rt_input input, rt_output output, int32_t frames, const rt_start *start)
 {
     const uint64_t float_mode = rt_flush_to_zero();
     const int64_t cpu_start_ns = rt_cpu_ns();
@@ -254,7 +310,7 @@ void rt_process_run(rt_process *process, rt_output output, int32_t frames, const
         atomic_store_explicit(&process->latest_block, frames, memory_order_relaxed);
         atomic_store_explicit(&process->next_time, first + frames, memory_order_release);
     }
-    split_block(process, output, frames);
+    split_block(process, input, output, frames);
     publish_levels(process);
     if (frames > 0) measure(process, start, first, frames, rt_cpu_ns() - cpu_start_ns);
     rt_restore_float(float_mode);

@@ -20,15 +20,25 @@
 #define RT_BATCH 256 /* messages handed to a loop in one call; more of one sample come in several calls */
 
 typedef struct {
-    rt_loop loop;
+    rt_loop loop;                 /* NULL for a source that hears */
+    rt_hearing_loop hearing_loop; /* NULL for one that does not */
     void *state;
     bool broken;    /* its latest samples were not all finite */
     bool reset_due; /* and it has not been sent RT_RESET for that yet */
 } rt_source;
 
+#define RT_ALL_CHANNELS (-1)
+
+/* Where a host block comes from; all zero: silence. */
+typedef struct {
+    const float *samples; /* (frames, channels), or NULL */
+    int32_t channels;
+    int32_t channel;      /* the one that is heard; RT_ALL_CHANNELS: their mean */
+} rt_input;
+
 /* Where a host block goes. */
 typedef struct {
-    float *left;
+    float *left;      /* NULL: nowhere */
     float *right;     /* NULL: `left` takes the mean of both */
     ptrdiff_t stride; /* from one sample of a channel to its next */
 } rt_output;
@@ -38,7 +48,9 @@ typedef struct {
     int64_t now_ns;
     int64_t lateness_ns; /* behind the host's schedule, or behind the end of the block before, whichever was later */
     bool paced;          /* it has a deadline: one block after it could begin */
-    bool underflow;      /* the host reports that it ran out of samples before */
+    bool underflow;      /* the host reports that it ran out of samples before ... */
+    bool input_underflow; /* ... that it had too few to hand over, and made up for them */
+    bool input_overflow;  /* ... that it threw some away */
 } rt_start;
 
 typedef struct {
@@ -47,6 +59,9 @@ typedef struct {
     int32_t max_block;    /* a source never gets more samples in one call */
     int32_t source_count;
     rt_source sources[RT_MAX_SOURCES];
+    bool hears;            /* some source does */
+    const float *recorded; /* (recorded_count,) heard in the host's place from sample 0 on; NULL: the host is */
+    int64_t recorded_count;
 
     /* Carried from block to block */
     int64_t time;         /* next sample */
@@ -63,6 +78,7 @@ typedef struct {
     float *own_left, *own_right; /* (max_block,), one source */
     float *mix_left, *mix_right; /* (max_block,) */
     float *pairs;                /* (max_block, 2), for the record ring */
+    float *heard;                /* (max_block,) */
 
     /* Shared: rings, requests to the audio thread, and what it publishes */
     rt_ring messages;            /* of rt_message */
@@ -80,6 +96,7 @@ typedef struct {
 } rt_process;
 
 /* [audio] Compute `frames` >= 0 samples. With frames = 0, only the messages due now are delivered. */
-RT_REALTIME void rt_process_run(rt_process *process, rt_output output, int32_t frames, const rt_start *start);
+RT_REALTIME void rt_process_run(rt_process *process, rt_input input, rt_output output, int32_t frames,
+                                 const rt_start *start);
 
 #endif

@@ -13,6 +13,9 @@ static const char *const counter_names[RT_COUNTERS] = {
     [RT_LIMITED_SAMPLES] = "limited_samples",
     [RT_DROPPED_RECORD_FRAMES] = "dropped_record_frames",
     [RT_RESYNCS] = "resyncs",
+    [RT_INPUT_UNDERFLOWS] = "input_underflows",
+    [RT_INPUT_OVERFLOWS] = "input_overflows",
+    [RT_NAN_INPUT] = "nan_input",
 };
 
 const char *rt_counter_name(int32_t counter)
@@ -26,10 +29,20 @@ void rt_statistics_add(rt_statistics *statistics, enum rt_counter counter, int64
     atomic_store_explicit(total, atomic_load_explicit(total, memory_order_relaxed) + amount, memory_order_relaxed);
 }
 
+static void raise_to(_Atomic float *highest, float peak)
+{
+    if (peak > atomic_load_explicit(highest, memory_order_relaxed))
+        atomic_store_explicit(highest, peak, memory_order_relaxed);
+}
+
 void rt_statistics_peak(rt_statistics *statistics, float peak)
 {
-    if (peak > atomic_load_explicit(&statistics->peak, memory_order_relaxed))
-        atomic_store_explicit(&statistics->peak, peak, memory_order_relaxed);
+    raise_to(&statistics->peak, peak);
+}
+
+void rt_statistics_heard(rt_statistics *statistics, float peak)
+{
+    raise_to(&statistics->heard, peak);
 }
 
 /* The ledger is a ring that is overwritten without asking. `late_begun` is raised before an entry is touched and
@@ -72,6 +85,7 @@ void rt_statistics_clear(rt_statistics *statistics)
         atomic_store_explicit(&statistics->counters[i], 0, memory_order_relaxed);
     for (int32_t i = 0; i < RT_DURATIONS; i++) rt_histogram_clear(&statistics->durations[i]);
     atomic_store_explicit(&statistics->peak, 0.0f, memory_order_relaxed);
+    atomic_store_explicit(&statistics->heard, 0.0f, memory_order_relaxed);
     atomic_store_explicit(&statistics->late_begun, 0, memory_order_relaxed);
     atomic_store_explicit(&statistics->late_written, 0, memory_order_release);
 }

@@ -20,6 +20,9 @@ enum rt_counter {
     RT_LIMITED_SAMPLES,       /* frames the limiter turned down */
     RT_DROPPED_RECORD_FRAMES, /* not recorded because the record ring was full */
     RT_RESYNCS,               /* times the null driver gave up catching up */
+    RT_INPUT_UNDERFLOWS,      /* blocks before which the host had too little input, and made up for it */
+    RT_INPUT_OVERFLOWS,       /* blocks before which it threw input away */
+    RT_NAN_INPUT,             /* not-finite samples that came in, heard as zero */
     RT_COUNTERS,
 };
 
@@ -47,6 +50,7 @@ typedef struct {
     _Atomic int64_t counters[RT_COUNTERS];
     rt_histogram durations[RT_DURATIONS];
     _Atomic float peak;               /* largest |x| before the limiter, linear */
+    _Atomic float heard;              /* largest |x| that came in */
     _Atomic uint64_t late_begun;      /* ledger entries being or having been written */
     _Atomic uint64_t late_written;    /* ledger entries complete */
     _Atomic int64_t ledger[RT_LEDGER_CAPACITY][RT_LATE_FIELDS];
@@ -58,6 +62,7 @@ RT_API const char *rt_counter_name(int32_t counter);
 /* [audio] */
 RT_REALTIME void rt_statistics_add(rt_statistics *statistics, enum rt_counter counter, int64_t amount);
 RT_REALTIME void rt_statistics_peak(rt_statistics *statistics, float peak);
+RT_REALTIME void rt_statistics_heard(rt_statistics *statistics, float peak);
 RT_REALTIME void rt_statistics_late(rt_statistics *statistics, const rt_late_block *late);
 
 /* [any thread] Copy the latest entries, oldest first, to ledger (RT_LEDGER_CAPACITY,); returns how many. */

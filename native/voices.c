@@ -15,6 +15,7 @@
 
 /* Controllers of the MIDI 1.0 specification. */
 enum {
+    MODULATION = 1, /* the variance knob */
     DATA_MSB = 6,
     VOLUME = 7,
     PAN = 10,
@@ -39,6 +40,7 @@ typedef struct {
     double volume;     /* 0..127 */
     double expression; /* 0..127 */
     double pan;        /* -1..1 */
+    double variance;   /* 0..1; negative: never turned */
     int32_t rpn_msb, rpn_lsb;
     int32_t bend_semitones, bend_cents; /* RPN 0 */
     double bend_ratio;                  /* frequency over a key's own, as wheel and range stand */
@@ -90,6 +92,7 @@ static void follow_controls(const rt_voices *v, rt_voice *voice)
         voice->release_gain *= exp(-v->config.release[voice->key] * damper(v, channel));
     else if (voice->status == RT_STOLEN)
         voice->steal_gain = fmax(0.0, voice->steal_gain - 1.0 / STEAL_SEGMENTS);
+    voice->sustained = voice->status == RT_HELD || (voice->status == RT_RELEASED && damper(v, channel) == 0.0);
     voice->level += SMOOTHING * (channel_level(channel) - voice->level);
     voice->pan += SMOOTHING * (channel->pan - voice->pan);
 }
@@ -304,6 +307,8 @@ static void note_on(rt_voices *v, int32_t channel, int32_t key, double velocity)
         .steal_gain = 1.0,
         .level = channel_level(state),
         .pan = state->pan,
+        .variance = state->variance,
+        .sustained = 1,
         .status = RT_HELD,
         .channel = channel,
         .key = key,
@@ -311,7 +316,6 @@ static void note_on(rt_voices *v, int32_t channel, int32_t key, double velocity)
     };
     count(v, RT_NOTES, 1);
     ask_bank(v, RT_BANK_START, voice, envelope_at(v, voice, 0));
-    if (voice->bend_ratio != 1.0) ask_bank(v, RT_BANK_TURN, voice, (envelope){0});
 }
 
 /* Release the oldest held voice of this key: on, on, off, off leaves nothing held. */
@@ -352,6 +356,7 @@ static void reset_controllers(channel_state *channel)
     channel->bend = 0.0;
     channel->bend_ratio = 1.0;
     channel->expression = 127.0;
+    channel->variance = -1.0;
     channel->rpn_msb = channel->rpn_lsb = NO_RPN;
 }
 
@@ -370,6 +375,7 @@ static void control(rt_voices *v, int32_t c, int32_t controller, double value)
     channel_state *channel = &v->channels[c];
     value = fmin(fmax(value, 0.0), 127.0);
     switch (controller) {
+    case MODULATION: channel->variance = value / 127.0; break;
     case SUSTAIN: channel->pedal = value / 127.0; break;
     case VOLUME: channel->volume = value; break;
     case EXPRESSION: channel->expression = value; break;

@@ -28,6 +28,8 @@ typedef struct {
     double steal_gain;     /* what a steal has left */
     double level;          /* of the channel: volume and expression, smoothed */
     double pan;            /* of the channel, -1..1, smoothed */
+    double variance;       /* of the channel at the note's start, 0..1; negative: every row's own */
+    int32_t sustained;     /* 1: by its key, or by the pedal held down */
     int32_t status;        /* enum rt_voice_status */
     int32_t channel;       /* 0..15 */
     int32_t key;           /* 0..127 */
@@ -36,7 +38,7 @@ typedef struct {
 
 /* What a bank is asked to do with a voice. */
 enum rt_bank_call {
-    RT_BANK_START,   /* ring the rows; left, right, mix are the gains at the very start */
+    RT_BANK_START,   /* ring the rows, at the voice's pitch; left, right, mix are the gains at the very start */
     RT_BANK_SEGMENT, /* fill the voice's segment, its gains going to left, right, mix; 0: nothing will sound after it */
     RT_BANK_TURN,    /* the voice's bend_ratio has changed */
 };

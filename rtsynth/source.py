@@ -10,11 +10,13 @@ class Loop(NamedTuple):
 
     The function is `void loop(void *state, const rt_message *messages, int32_t count, float *left, float *right,
     int32_t frames)` of `native/message.h`: apply the `count` messages (all due now), then ADD `frames` samples to
-    `left` and `right`. It never allocates, locks, raises or enters Python.
+    `left` and `right`. Where it `hears`, it is an rt_hearing_loop instead, which is handed `const float *in` before
+    `left`: what comes in at these samples, mono. It never allocates, locks, raises or enters Python.
     """
 
     address: int
     state: int
+    hears: bool = False
 
 
 class Source(Protocol):
@@ -22,11 +24,13 @@ class Source(Protocol):
 
     @property
     def latency(self) -> int:
-        """Samples from a message to its sound."""
+        """Samples from a message, or from what is heard, to its sound."""
 
     @property
     def tail(self) -> int:
-        """Samples that may still sound after the last note-off; -1: without bound. Valid from `prepare` on."""
+        """Samples that may still sound after the last note-off, or after the input has fallen silent; -1: without
+        bound. Valid from `prepare` on.
+        """
 
     def prepare(self, sample_rate: float, max_block: int) -> None:
         """[main thread] Allocate, build tables, compile, warm up. May be called again with another rate."""

@@ -144,6 +144,39 @@ void constant_loop(void *state, const rt_message *messages, int32_t count, float
     }
 }
 
+#define MOST_DELAY 4096
+
+/* Hears, and gives back what it heard `delay` samples before; logs nothing. */
+typedef struct {
+    int64_t time;
+    int64_t delay; /* 0..MOST_DELAY - 1 */
+    float line[MOST_DELAY];
+} echo;
+
+echo *echo_new(int64_t delay)
+{
+    echo *made = calloc(1, sizeof *made);
+    made->delay = delay;
+    return made;
+}
+
+void echo_free(echo *source) { free(source); }
+
+void echo_loop(void *state, const rt_message *messages, int32_t count, const float *in,
+               float *left, float *right, int32_t frames)
+{
+    (void)messages;
+    (void)count;
+    echo *source = state;
+    for (int32_t i = 0; i < frames; i++, source->time++) {
+        source->line[source->time % MOST_DELAY] = in[i];
+        if (source->time < source->delay) continue;
+        const float sample = source->line[(source->time - source->delay) % MOST_DELAY];
+        left[i] += sample;
+        right[i] -= sample;
+    }
+}
+
 /* Adds what no source may: something that depends on how the host cut its blocks. */
 void block_loop(void *state, const rt_message *messages, int32_t count, float *left, float *right, int32_t frames)
 {

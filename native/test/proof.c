@@ -40,7 +40,7 @@ typedef int64_t (*send)(void *, const rt_message *, int64_t);
 typedef struct {
     callback callback;   /* rt_portaudio_callback of the engine's library, as shipped */
     send send;           /* rt_engine_send of the same */
-    void *engine;        /* stereo, freshly made */
+    void *engine;        /* stereo, with one input or none, freshly made */
     const rt_message *messages; /* (count,) in order of time, repeated every `span` samples */
     int64_t count, span;
     int64_t blocks;
@@ -93,11 +93,13 @@ static void feed(proof *run, int64_t until)
 
 static void run_blocks(proof *run)
 {
-    static float output[2 * MOST_FRAMES];
+    static float input[MOST_FRAMES], output[2 * MOST_FRAMES];
+    uint32_t bits = 1;
+    for (int64_t i = 0; i < run->frames; i++) input[i] = 0.1f * (float)(int32_t)(bits = bits * 747796405u + 1u) * 0x1p-31f;
     hook_enter();
     for (int64_t block = 0; block < run->blocks; block++) {
         feed(run, (block + LOOKAHEAD) * run->frames);
-        run->callback(NULL, output, (unsigned long)run->frames, NULL, 0, run->engine);
+        run->callback(input, output, (unsigned long)run->frames, NULL, 0, run->engine);
     }
     hook_leave();
 }

@@ -21,10 +21,11 @@ from rtsynth.messages import MESSAGE
 
 LATE_BLOCK = np.dtype([(name, np.int64) for name in ("time", "wall_ns", "cpu_ns", "lateness_ns", "cause")])
 LEDGER_CAPACITY = 1024
+ALL_CHANNELS = -1
 HISTOGRAM_BITS = 6  # log2 of the buckets of an octave
 HISTOGRAM_BUCKETS = 1984
 DURATIONS = ("wall", "cpu", "lateness", "interval")  # in the order of enum rt_duration
-COUNTERS = 9
+COUNTERS = 12
 MAX_SOURCES = 64
 
 _ENGINE = c_void_p
@@ -32,6 +33,8 @@ _SIGNATURES: native.Signatures = {
     "rt_engine_create": (c_void_p, [ctypes.c_double, c_int32, c_int64, c_int64]),
     "rt_engine_destroy": (None, [_ENGINE]),
     "rt_engine_add_source": (c_int32, [_ENGINE, c_void_p, c_void_p]),
+    "rt_engine_add_hearing_source": (c_int32, [_ENGINE, c_void_p, c_void_p]),
+    "rt_engine_hear": (None, [_ENGINE, c_void_p, c_int64]),
     "rt_engine_send": (c_int64, [_ENGINE, c_void_p, c_int64]),
     "rt_engine_fade": (None, [_ENGINE, c_int32, c_int64]),
     "rt_engine_time": (c_int64, [_ENGINE]),
@@ -42,12 +45,13 @@ _SIGNATURES: native.Signatures = {
     "rt_engine_read_recording": (c_int64, [_ENGINE, c_void_p, c_int64]),
     "rt_engine_meter": (None, [_ENGINE, c_void_p]),
     "rt_engine_counters": (c_float, [_ENGINE, c_void_p]),
+    "rt_engine_heard": (c_float, [_ENGINE]),
     "rt_engine_histogram": (c_int64, [_ENGINE, c_int32, c_void_p]),
     "rt_engine_ledger": (c_int32, [_ENGINE, c_void_p]),
     "rt_engine_reset_report": (None, [_ENGINE]),
     "rt_engine_process": (None, [_ENGINE, c_void_p, c_void_p, c_int32]),
     "rt_engine_process_pairs": (None, [_ENGINE, c_void_p, c_int32]),
-    "rt_portaudio_begin": (c_int32, [_ENGINE, c_int32]),
+    "rt_portaudio_begin": (c_int32, [_ENGINE, c_int32, c_int32, c_int32]),
     "rt_portaudio_end": (None, [_ENGINE]),
     "rt_portaudio_callback": (c_int32, [c_void_p, c_void_p, c_ulong, c_void_p, c_ulong, _ENGINE]),
     "rt_null_start": (c_int32, [_ENGINE, c_int32]),

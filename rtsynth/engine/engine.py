@@ -25,7 +25,7 @@ from rtsynth.engine import binding
 from rtsynth.engine.meter import Cause, Histogram, LateBlock, Report
 from rtsynth.errors import RateError, RtsynthError, UsageError
 from rtsynth.messages import ALL_SOURCES, MESSAGE, Kind, Messages
-from rtsynth.source import Source
+from rtsynth.source import Loop, Source
 
 MESSAGE_CAPACITY = 1 << 14  # messages the ring holds
 RECORD_CAPACITY = 1 << 19  # frames, 11 s at 48 kHz: what a slow disk may be behind
@@ -45,8 +45,9 @@ class Engine:
 
     The engine prepares its sources, so that their rate and block length cannot differ from its own; they
     must not be prepared again while it lives. `max_block` is the most samples a source is asked for at
-    once, whatever the host's block. Use it as a context manager, or call `close`; close an audio stream on
-    it first.
+    once, whatever the host's block. Sources that hear get `heard` (n,) float32 from sample 0 on and then
+    silence, in every driver; with None, what the PortAudio stream brings, or silence where there is none. Use
+    it as a context manager, or call `close`; close an audio stream on it first.
 
     Errors: RateError for a sample rate or block it cannot run at, UsageError for too many sources.
     """
@@ -57,8 +58,13 @@ class Engine:
         sample_rate: float,
         *,
         max_block: int = 256,
+        heard: NDArray[np.float32] | None = None,
         library: Path | None = None,
     ) -> None:
+        if heard is not None and (
+            heard.dtype != np.float32 or heard.ndim != 1 or not heard.flags.c_contiguous
+        ):
+            raise ValueError(f"heard {heard.shape} {heard.dtype}: want (n,) float32, C-contiguous")
         if len(sources) > binding.MAX_SOURCES:
             raise UsageError(f"{len(sources)} sources: the engine mixes at most {binding.MAX_SOURCES}")
         self._closed = False
@@ -83,7 +89,14 @@ class Engine:
         _engines.add(self)
         for source in self.sources:
             source.prepare(self.sample_rate, max_block)
-            self._library.rt_engine_add_source(native, source.loop.address, source.loop.state)
+            self._add(source.loop)
+        self._heard = heard  # C reads it for as long as this engine lives
+        if heard is not None:
+            self._library.rt_engine_hear(native, binding.address_of(heard), len(heard))
+
+    def _add(self, loop: Loop) -> None:
+        add = self._library.rt_engine_add_hearing_source if loop.hears else self._library.rt_engine_add_source
+        add(self._native, loop.address, loop.state)
 
     def __enter__(self) -> Engine:
         return self
@@ -192,13 +205,19 @@ class Engine:
         self._library.rt_null_stop(self._handle)
         self._null_running = False
 
-    def begin_stream(self, channels: int = 2) -> None:
-        """Before a PortAudio stream with this many output channels starts: mono gets the mean, a third is
-        silent.
+    def begin_stream(self, channels: int = 2, inputs: int = 0, heard_input: int | None = None) -> None:
+        """Before a PortAudio stream with this many output and input channels starts; either may be 0, not both.
+
+        One output gets the mean of left and right, a third is silent. Sources hear input number `heard_input`,
+        from 0; with None the mean of all.
         """
         self._check_idle("begin_stream")
-        if self._library.rt_portaudio_begin(self._handle, channels):
-            raise UsageError(f"{channels} output channels: want 1…64")
+        number = binding.ALL_CHANNELS if heard_input is None else heard_input
+        if self._library.rt_portaudio_begin(self._handle, channels, inputs, number):
+            raise UsageError(
+                f"{channels} output channels, {inputs} input channels, input {number} heard: "
+                "want at most 64, at least one, and one that is there"
+            )
 
     def end_stream(self) -> None:
         """After that stream has been stopped."""
@@ -210,6 +229,11 @@ class Engine:
         callback = ctypes.cast(self._library.rt_portaudio_callback, ctypes.c_void_p).value
         assert callback is not None
         return callback, self._handle
+
+    @property
+    def hears(self) -> bool:
+        """Whether a source hears, and wants a stream with input: no `heard` stands in for it."""
+        return self._heard is None and any(source.loop.hears for source in self.sources)
 
     # ---- measurements ----
 
@@ -229,6 +253,7 @@ class Engine:
         with self._reading:
             values = np.zeros(binding.COUNTERS, np.int64)
             peak = self._library.rt_engine_counters(self._handle, binding.address_of(values))
+            heard_peak = self._library.rt_engine_heard(self._handle)
             wall, cpu, lateness, interval = map(self._histogram, range(len(binding.DURATIONS)))
             ledger = self._ledger()
         counters: dict[str, Any] = dict(zip(self._names, values.tolist(), strict=True))
@@ -239,6 +264,7 @@ class Engine:
             lateness=lateness,
             interval=interval,
             peak=peak,
+            heard_peak=heard_peak if any(source.loop.hears for source in self.sources) else None,
             ledger=ledger,
             realtime_priority=bool(self._library.rt_null_realtime(self._handle)),
             **counters,

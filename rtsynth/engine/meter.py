@@ -93,6 +93,10 @@ class Report:
     dropped_record_frames: int
     resyncs: int  # times the null driver gave up catching up
     realtime_priority: bool  # the null driver's thread got SCHED_FIFO
+    input_underflows: int = 0  # blocks before which the host had too little input, and made up for it
+    input_overflows: int = 0  # blocks before which it threw input away
+    nan_input: int = 0  # not-finite samples that came in, heard as zero
+    heard_peak: float | None = None  # largest |sample| that came in, linear; None where no source hears
 
     @property
     def late(self) -> Counter[Cause]:
@@ -108,7 +112,16 @@ class Report:
     @property
     def peak_db(self) -> float:
         """Peak before the limiter in dB of full scale; -inf in silence."""
-        return 20 * math.log10(self.peak) if self.peak > 0 else -math.inf
+        return _decibels(self.peak)
+
+    @property
+    def heard_peak_db(self) -> float | None:
+        """Peak of what came in, in dB of full scale; None where no source hears."""
+        return None if self.heard_peak is None else _decibels(self.heard_peak)
+
+
+def _decibels(peak: float) -> float:
+    return 20 * math.log10(peak) if peak > 0 else -math.inf
 
 
 PERCENTILES = (50.0, 99.0, 99.9)
@@ -126,13 +139,19 @@ def table(report: Report, voices: int | None = None) -> list[tuple[str, str]]:
     rows.append(("late blocks", _late(report)))
     if voices is not None:
         rows.append(("voices", str(voices)))
-    rows.append(("peak", f"{report.peak_db:.1f} dBFS" if report.peak > 0 else "silence"))
+    if report.heard_peak is not None:
+        rows.append(("input peak", _level(report.heard_peak)))
+    rows.append(("peak", _level(report.peak)))
     return rows + [(label, str(count)) for label, count in _troubles(report) if count]
 
 
 def _against_budget(ns: int, budget_ns: int) -> str:
     share = f" ({100 * ns / budget_ns:.1f} %)" if budget_ns else ""
     return f"{ns / 1e3:.0f} µs{share}"
+
+
+def _level(peak: float) -> str:
+    return f"{_decibels(peak):.1f} dBFS" if peak > 0 else "silence"
 
 
 def _late(report: Report) -> str:
@@ -149,4 +168,7 @@ def _troubles(report: Report) -> list[tuple[str, int]]:
         ("samples limited", report.limited_samples),
         ("frames not recorded", report.dropped_record_frames),
         ("resynchronised", report.resyncs),
+        ("input made up for", report.input_underflows),
+        ("input lost", report.input_overflows),
+        ("not-finite input samples", report.nan_input),
     ]

@@ -27,12 +27,20 @@ def render(
     *,
     sample_rate: float,
     block: int = 256,
+    heard: NDArray[np.float32] | None = None,
     progress: Progress | None = None,
     report: Callable[[Report], None] | None = None,
 ) -> NDArray[np.float32]:
     """What `source` plays for `messages` (n,), as (frames, 2) float32; see `render_blocks`."""
     chunks = render_blocks(
-        source, messages, frames, sample_rate=sample_rate, block=block, progress=progress, report=report
+        source,
+        messages,
+        frames,
+        sample_rate=sample_rate,
+        block=block,
+        heard=heard,
+        progress=progress,
+        report=report,
     )
     return np.concatenate([np.empty((0, 2), np.float32), *chunks])
 
@@ -44,14 +52,16 @@ def render_blocks(
     *,
     sample_rate: float,
     block: int = 256,
+    heard: NDArray[np.float32] | None = None,
     progress: Progress | None = None,
     report: Callable[[Report], None] | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Yield what `source` plays for `messages`: chunks (n, 2) float32 of a tenth of a second, or the rest.
 
-    With frames None, go on after the last message until no voice is active and the level stays below -80
-    dB, for at most the source's tail and never more than 60 s. `block` is the most the engine is asked for
-    at once. `progress` gets the share done, 0…1; `report` gets the engine's measurements at the end.
+    With frames None, go on after the last message, and after all of `heard` (n,), until no voice is active and the
+    level stays below -80 dB, for at most the source's tail and never more than 60 s. `block` is the most the
+    engine is asked for at once; `heard` is what the source hears (see Engine).
+    `progress` gets the share done, 0…1; `report` gets the engine's measurements at the end.
 
     Errors: UsageError for a block or length out of range; RateError from the engine; what `source.prepare`
     raises.
@@ -60,15 +70,16 @@ def render_blocks(
         raise UsageError(f"block {block}: want at least 1 sample")
     if frames is not None and frames < 0:
         raise UsageError(f"{frames} frames: want 0 or more")
-    with Engine([source], sample_rate) as engine:
+    with Engine([source], sample_rate, heard=heard) as engine:
         feed = _Feed(engine, sort_by_time(messages))
         chunk_frames = max(1, round(CHUNK_SECONDS * sample_rate))
-        end = feed.last_time + _tail(source, sample_rate) if frames is None else frames
+        last_time = max(feed.last_time, 0 if heard is None else len(heard) + source.latency)
+        end = last_time + _tail(source, sample_rate) if frames is None else frames
         while engine.time < end:
             chunk = np.empty((min(chunk_frames, end - engine.time), 2), np.float32)
             feed.play(chunk, block)
             yield chunk
-            silent = frames is None and engine.time > feed.last_time and _silent(engine, chunk)
+            silent = frames is None and engine.time > last_time and _silent(engine, chunk)
             if progress is not None:
                 progress(1.0 if silent else engine.time / end)
             if silent:

@@ -1,4 +1,4 @@
-"""Audio files, written as they are made, that know when the disk is full.
+"""Audio files: written as they are made, by a writer that knows when the disk is full; and read whole.
 
 libsndfile says "System error" for a full disk and nothing at all for a short write in some formats, so its
 bytes go through `Sink`, which keeps the operating system's own reason.
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsynth.errors import InputError, RateError, RtsynthError, UsageError
+from rtsynth.io.quiet import quiet_stderr
 from rtsynth.io.sink import Sink
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ _FORMATS = {
 }
 _BYTES_PER_SAMPLE = {"PCM_U8": 1, "PCM_S8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 _LARGEST_32_BIT = 2**32 - 65536  # bytes; leaves room for the header and the tags
+_LONGEST_READ = 2**28  # values of all channels: 2 GiB of float64, 93 minutes of 48 kHz mono
+_READ_FRAMES = 2**16  # at a time: a header is not believed before its samples are there
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # sndfile.h; soundfile has no names for them
 _SFC_SET_ADD_PEAK_CHUNK, _SFC_UPDATE_HEADER_NOW, _SF_FALSE = 0x1050, 0x1060, 0
@@ -218,6 +221,67 @@ class AudioWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close() if kind is None else self.abandon()
+
+
+def read_audio(path: str | Path) -> tuple[NDArray[np.float64], float]:
+    """Samples (N, C), full scale ±1, N >= 1, and the sample rate in hertz, of whatever libsndfile reads.
+
+    A file that was cut short gives the samples it has; floats beyond full scale are kept. Raises InputError, one
+    line, where there is no such file, it is not audio, breaks off in the middle of a frame that cannot be skipped,
+    has no samples, has some that are infinite or not numbers, or more than 2 GiB hold.
+    """
+    path = Path(path)
+    _check_readable(path)
+    chunks, sample_rate = _read_chunks(path)
+    samples = np.concatenate(chunks)
+    if not len(samples):
+        raise InputError(f"{path} has no samples. Was it recorded to its end? rtsynth needs at least one")
+    bad = np.count_nonzero(~np.isfinite(samples))
+    if bad:
+        raise InputError(
+            f"{path}: {bad} samples are infinite or not numbers. Write it again as integers: "
+            f"ffmpeg -i {path} -c:a pcm_s24le clean.wav"
+        )
+    return samples, sample_rate
+
+
+def _check_readable(path: Path) -> None:
+    """The system's own reason where `path` cannot be opened: libsndfile knows none."""
+    if path.exists() and not path.is_file():
+        raise InputError(
+            f"cannot read {path}: it is not a file. Give the path of a .wav, .flac, .ogg or .mp3 file"
+        )
+    try:
+        path.open("rb").close()
+    except OSError as problem:
+        raise InputError(
+            f"cannot read {path}: {problem.strerror}. Look for it: ls {path.parent}"
+        ) from problem
+
+
+def _read_chunks(path: Path) -> tuple[list[NDArray[np.float64]], float]:
+    import soundfile
+
+    try:
+        with quiet_stderr(), soundfile.SoundFile(path) as file:  # mpg123 talks
+            chunks = [np.empty((0, file.channels))]
+            for _ in range(0, _LONGEST_READ, _READ_FRAMES * file.channels):
+                chunks.append(file.read(_READ_FRAMES, dtype="float64", always_2d=True))
+                if len(chunks[-1]) < _READ_FRAMES:
+                    return chunks, float(file.samplerate)
+    except TypeError as problem:  # a .raw file: soundfile asks for its rate
+        raise InputError(
+            f"cannot read {path}: it has no header. Say what it is and write it as wav: "
+            f"ffmpeg -f s16le -ar 48000 -ac 1 -i {path} x.wav"
+        ) from problem
+    except soundfile.SoundFileError as problem:
+        cause = (
+            str(problem).removeprefix(f"Error opening {str(path)!r}: ").removeprefix("Error : ").rstrip(". ")
+        )
+        raise InputError(
+            f"cannot read {path} as audio: {cause}. If another program plays it: ffmpeg -i {path} x.wav"
+        ) from problem
+    raise InputError(f"{path} is longer than 2 GiB hold. Take a part: ffmpeg -i {path} -t 600 part.wav")
 
 
 def format_of(path: Path) -> _Format:

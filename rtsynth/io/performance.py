@@ -1,4 +1,4 @@
-"""A performance: a source played in real time on a device, by MIDI inputs or a piece, perhaps recorded."""
+"""A performance: a source in real time on a device, played by MIDI inputs or a piece, or hearing; perhaps recorded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsynth.engine import Engine, Report
 from rtsynth.io.devices import Device
@@ -18,13 +19,14 @@ from rtsynth.io.midi_files import MidiPiece
 from rtsynth.io.midi_ports import MidiInputs
 from rtsynth.io.recording import Recorded, Recording
 from rtsynth.io.rendering import with_gain
-from rtsynth.io.streams import Stream, open_output
+from rtsynth.io.streams import Hearing, Stream, open_output
 from rtsynth.messages import MESSAGE, Kind, message
 from rtsynth.source import Source
 
 TICK_SECONDS = 0.1
 FIRST_TICK_SECONDS = 0.005  # until a piece is first heard
 FADE_SECONDS = 0.010
+ENDING_SECONDS = 0.5  # how long the fade is waited for: a device that has gone does not play it
 TAIL_CAP_SECONDS = 60.0  # as long as rendering waits for a sound to die away
 QUIET = 1e-4  # -80 dB
 
@@ -32,7 +34,7 @@ QUIET = 1e-4  # -80 dB
 class Ending(Enum):
     """Why a performance ended."""
 
-    OVER = "over"  # the piece, or the time given, is over
+    OVER = "over"  # the piece, the file that is heard, or the time given, is over
     INTERRUPTED = "interrupted"
     DEVICE_GONE = "device gone"
 
@@ -61,8 +63,9 @@ class Outcome:
 class Performance:
     """Opens `device` for `source` when it is made; `run` starts the sound and returns when it is over.
 
-    `block` is what the null device asks for at once; a sound device chooses its own. `say` gets one line for
-    each thing worth telling, from any thread. Use it as a context manager. Raises DeviceError and RateError.
+    `block` is what the null device asks for at once; a sound device chooses its own. A source that hears gets
+    `heard` (n,) float32 at the sample rate, or the input `hearing`, or silence. `say` gets one line for each thing
+    worth telling, from any thread. Use it as a context manager. Raises DeviceError and RateError.
     """
 
     def __init__(
@@ -73,11 +76,14 @@ class Performance:
         sample_rate: float,
         block: int = 64,
         gain_db: float = 0.0,
+        heard: NDArray[np.float32] | None = None,
+        hearing: Hearing | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.engine = Engine([source], sample_rate)
+        self.engine = Engine([source], sample_rate, heard=heard)
         self._source = source
-        self._device = device
+        self._heard_frames = None if heard is None else len(heard)
+        self._device = device if hearing is None or not device.is_null else hearing.device
         self._block = block
         self._say = say
         self._stream: Stream | None = None
@@ -86,12 +92,14 @@ class Performance:
         self._recording: Recording | None = None
         self._voices = 0
         self.engine.send(with_gain(np.empty(0, MESSAGE), gain_db))
-        if not device.is_null:
-            self._stream = open_output(self.engine, device)
+        if hearing is not None or not device.is_null:
+            self._stream = open_output(self.engine, device, hearing)
 
     @property
     def latency_ms(self) -> float:
-        """From a block's computation to its sound, as the driver says; a block on the null device."""
+        """Of the device, as the driver says: from a block's computation to its sound, and where an input is heard,
+        from there on; a block on the null device.
+        """
         if self._stream is not None:
             return 1e3 * self._stream.latency
         return 1e3 * self._block / self.engine.sample_rate
@@ -163,13 +171,23 @@ class Performance:
         return Status(played, max(self.engine.meter()), voices, self.engine.report())
 
     def _has_died_away(self, status: Status) -> bool:
-        if self._feeder is None or not self._feeder.done:
+        last_time = self._last_time()
+        if last_time is None or self.engine.time <= last_time:
             return False
         if status.voices == 0 and status.level < QUIET:
             return True
         cap = TAIL_CAP_SECONDS * self.engine.sample_rate
         tail = cap if self._source.tail < 0 else min(cap, self._source.latency + self._source.tail)
-        return self.engine.time > self._feeder.last_time + tail
+        return self.engine.time > last_time + tail
+
+    def _last_time(self) -> int | None:
+        """The last sample that a piece or a file brings anything at; None while that is open."""
+        heard = self._heard_frames
+        if self._feeder is None:
+            return None if heard is None else heard + self._source.latency
+        if not self._feeder.done:
+            return None
+        return max(self._feeder.last_time, heard or 0)
 
     def _end(self) -> None:
         """Fade out, end every note, and give the device back."""
@@ -181,7 +199,10 @@ class Performance:
         faded_out = self.engine.time + self.block + round(FADE_SECONDS * rate)
         self.engine.fade_out(FADE_SECONDS)
         self.engine.send(message(Kind.RESET, time=faded_out))
-        time.sleep(FADE_SECONDS + 2e-3 * self.latency_ms + 4 * self.block / rate)
+        deadline = time.monotonic() + ENDING_SECONDS
+        while self.engine.time <= faded_out and time.monotonic() < deadline:
+            time.sleep(1e-3)
+        time.sleep(2e-3 * self.latency_ms)  # what the device still holds
         if self._stream is not None:
             self._stream.stop()
         else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsynth.engine import Report, render_blocks
 from rtsynth.errors import RtsynthError
@@ -49,6 +50,7 @@ def render_file(
     seconds: float | None = None,
     block: int = 256,
     gain_db: float = 0.0,
+    heard: NDArray[np.float32] | None = None,
     subtype: str | None = None,
     tags: dict[str, str] | None = None,
     force: bool = False,
@@ -57,6 +59,7 @@ def render_file(
     """Write what `source` plays for `messages` (n,) to `path`, which appears only once it is complete.
 
     `seconds` None: until the sound has died away (see `render_blocks`). The samples do not depend on `block`.
+    `heard` (n,) at the sample rate is what the source hears.
     `written_rate` is the rate that the file claims, where it is not the one that was rendered at.
     Raises what AudioWriter and render_blocks raise.
     """
@@ -72,6 +75,7 @@ def render_file(
             frames,
             sample_rate=sample_rate,
             block=block,
+            heard=heard,
             progress=progress,
             report=reports.append,
         ):

@@ -1,4 +1,4 @@
-"""A running output stream whose callback never enters Python.
+"""A running stream, of output, input or both, whose callback never enters Python.
 
 sounddevice's `_StreamBase` takes a C callback (its documentation offers it to library authors; python-rtmixer
 does the same); the engine's is compiled, so a busy interpreter costs no block.
@@ -10,10 +10,11 @@ import atexit
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rtsynth.errors import DeviceError, RateError
-from rtsynth.io.devices import LIST_COMMAND, Device, refusal, takes
+from rtsynth.io.devices import LIST_COMMAND, Device, hears, refusal, takes
 from rtsynth.io.portaudio import end_if_idle, install_hint, open_streams, portaudio, running
 
 if TYPE_CHECKING:
@@ -23,27 +24,53 @@ CLOSING_SECONDS = 2.0  # how long a device may take to stop before it is given u
 LONGEST_LATENCY = 10.0  # seconds
 
 
-class Stream:
-    """An open output that calls an engine's compiled callback; start, stop and close it, in that order."""
+@dataclass(frozen=True)
+class Hearing:
+    """An input and what of it is heard: one channel, counted from 1, or the mean of its first two."""
 
-    def __init__(self, library: Any, engine: Engine, device: Device) -> None:
-        """Open `device`; raises sounddevice's PortAudioError."""
-        stream = _open(library, engine, device)
+    device: Device
+    channel: int | None = None
+
+    @property
+    def channels(self) -> int:
+        """How many must be open for that; raises DeviceError where the device has fewer."""
+        if self.channel is None:
+            return min(2, self.device.inputs)
+        if not 1 <= self.channel <= self.device.inputs:
+            raise DeviceError(
+                f"{self.device.full_name} has no channel {self.channel}: want 1…{self.device.inputs}. "
+                "Or their mean: leave --channel out"
+            )
+        return self.channel
+
+
+class Stream:
+    """An open device that calls an engine's compiled callback; start, stop and close it, in that order."""
+
+    def __init__(
+        self, library: Any, engine: Engine, device: Device | None, hearing: Hearing | None = None
+    ) -> None:
+        """Open `device` for output, `hearing` for input, or both; raises sounddevice's PortAudioError."""
+        sides = _sides(device, hearing)
+        stream = _open(library, engine, sides, hearing is not None)
         self._library = library
         self._engine = engine
         self._stream = stream
         self._started = False
         self._abandoned = False
-        self.device = device
+        self._outputs = sides[-1].channels if device else 0
+        self._hearing = hearing
+        self.device = sides[-1].device  # what it is called by
         self.sample_rate: float = stream.samplerate  # hertz, what the driver runs at
-        # Seconds, as the driver says, where that makes sense: JACK's host API says 0 before its ports are
-        # connected, PipeWire's a day.
-        sensible = 0 < stream.latency < LONGEST_LATENCY
-        self.latency: float = stream.latency if sensible else device.low_latency_ms / 1e3
+        told = stream.latency if len(sides) == 2 else (stream.latency,)
+        # Seconds from input to output, or of the one there is.
+        self.latency = sum(_sensible(seconds, side) for seconds, side in zip(told, sides, strict=True))
 
     def start(self) -> None:
         """Make sound from now on; raises DeviceError when the device does not start."""
-        self._engine.begin_stream(self._stream.channels)
+        inputs = self._hearing.channels if self._hearing else 0
+        channel = self._hearing.channel if self._hearing else None
+        self._engine.begin_stream(self._outputs, inputs, None if channel is None else channel - 1)
         try:
             self._stream.start()
         except self._library.PortAudioError as problem:
@@ -88,27 +115,38 @@ class Stream:
             act()
 
 
-def open_output(engine: Engine, device: Device) -> Stream:
+def open_output(engine: Engine, device: Device, hearing: Hearing | None = None) -> Stream:
     """Open `device` for `engine`, at the engine's rate; the host chooses the block, the engine splits it.
 
-    A block size asked for would cost a period of latency more and bunch the callbacks. Raises RateError,
-    naming the rates that go, or DeviceError when it is busy or gone.
+    With `hearing` its input is heard; then `device` may be the null one, and only the input is opened. A block size
+    asked for would cost a period of latency more and bunch the callbacks. Raises RateError, naming the rates that
+    go, or DeviceError when it is busy or gone.
     """
     library = portaudio()
-    if library is None or device.is_null:
+    output = None if device.is_null else device
+    if library is None or (output is None and hearing is None):
         raise DeviceError(f"no sound device to open. Install PortAudio: {install_hint()}")
     with running(library):
-        info = _info(library, device)
+        if output is not None:
+            _info(library, output)
+        if hearing is not None:
+            _info(library, hearing.device)
         try:
-            stream = Stream(library, engine, device)
+            stream = Stream(library, engine, output, hearing)
         except library.PortAudioError as problem:
-            if not takes(library, info, engine.sample_rate):
-                raise RateError(refusal(device, engine.sample_rate)) from problem
-            raise DeviceError(
-                f"cannot open {device.full_name}: {_cause(problem)}. List: {LIST_COMMAND}"
-            ) from problem
+            _check_rates(library, engine.sample_rate, output, hearing)
+            names = " with ".join(side.device.full_name for side in _sides(output, hearing))
+            raise DeviceError(f"cannot open {names}: {_cause(problem)}. List: {LIST_COMMAND}") from problem
         open_streams.add(stream)
     return stream
+
+
+def _check_rates(library: Any, rate: float, output: Device | None, hearing: Hearing | None) -> None:
+    """Raise RateError where it is the rate that keeps a device from opening."""
+    if output is not None and not takes(library, _info(library, output), rate):
+        raise RateError(refusal(output, rate, output.rates))
+    if hearing is not None and not hears(library, _info(library, hearing.device), rate):
+        raise RateError(refusal(hearing.device, rate, hearing.device.input_rates))
 
 
 def _info(library: Any, device: Device) -> dict[str, Any]:
@@ -119,14 +157,42 @@ def _info(library: Any, device: Device) -> dict[str, Any]:
     return infos[device.index]
 
 
-def _open(library: Any, engine: Engine, device: Device) -> Any:
+class _Side(NamedTuple):
+    """One direction of a stream."""
+
+    device: Device
+    channels: int
+    low_latency_ms: float
+
+
+def _sides(device: Device | None, hearing: Hearing | None) -> list[_Side]:
+    """What is to be opened: the input first, as PortAudio has it."""
+    sides = []
+    if hearing is not None:
+        sides.append(_Side(hearing.device, hearing.channels, hearing.device.low_input_latency_ms))
+    if device is not None:
+        sides.append(_Side(device, min(2, device.outputs), device.low_latency_ms))
+    return sides
+
+
+def _sensible(told: float, side: _Side) -> float:
+    """A latency in seconds, as the driver says where that makes sense: JACK's host API says 0 before its ports are
+    connected, PipeWire's a day.
+    """
+    return told if 0 < told < LONGEST_LATENCY else side.low_latency_ms / 1e3
+
+
+def _open(library: Any, engine: Engine, sides: list[_Side], hears: bool) -> Any:
     address, userdata = engine.portaudio_callback
+    kind = "duplex" if len(sides) == 2 else "input" if hears else "output"
+    indices = tuple(side.device.index for side in sides)
+    channels = tuple(side.channels for side in sides)
     return library._StreamBase(
-        kind="output",
-        device=device.index,
+        kind=kind,
+        device=indices if kind == "duplex" else indices[0],
         samplerate=engine.sample_rate,
         blocksize=0,
-        channels=min(2, device.outputs),
+        channels=channels if kind == "duplex" else channels[0],
         dtype="float32",
         latency="low",
         callback=library._ffi.cast("PaStreamCallback*", address),

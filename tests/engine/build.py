@@ -22,6 +22,8 @@ _SIGNATURES: dict[str, tuple[type | None, list[type]]] = {
     "probe_resets": (c_int64, [c_void_p]),
     "probe_level": (c_float, [c_void_p]),
     "probe_log": (c_int64, [c_void_p, c_void_p]),
+    "echo_new": (c_void_p, [c_int64]),
+    "echo_free": (None, [c_void_p]),
     "ring_stress": (c_uint64, [c_uint64] * 4),
     "ring_new": (c_void_p, [c_uint64]),
     "rt_ring_write": (c_uint64, [c_void_p, c_void_p, c_uint64]),

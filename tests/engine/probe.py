@@ -126,3 +126,30 @@ class Constant:
     @level.setter
     def level(self, level: float) -> None:
         self._level[0] = level
+
+
+class Echo:
+    """Hears, and plays it `latency` samples later: as it was on the left, upside down on the right."""
+
+    tail = 0
+    active_voices = 0
+
+    def __init__(self, library: ctypes.CDLL, latency: int = 0) -> None:
+        self._library = library
+        self.latency = latency
+        self._state = library.echo_new(latency)
+
+    def __del__(self) -> None:
+        self._library.echo_free(self._state)
+
+    def prepare(self, sample_rate: float, max_block: int) -> None:
+        """Nothing to prepare."""
+
+    def reset(self) -> None:
+        raise AssertionError("the engine resets by message")
+
+    @property
+    def loop(self) -> Loop:
+        address = ctypes.cast(self._library.echo_loop, ctypes.c_void_p).value
+        assert address is not None
+        return Loop(address, self._state, hears=True)

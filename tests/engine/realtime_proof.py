@@ -101,6 +101,7 @@ def _run(folder: Path, make: Factory, blocks: int, frames: int, trap: bool) -> t
     messages = np.ascontiguousarray(messages)
     library = ctypes.CDLL(str(folder / "proof.so"))
     with Engine([source], RATE) as engine:
+        engine.begin_stream(2, inputs=int(engine.hears))
         callback, engine_address = engine.portaudio_callback
         run = _Run(
             callback=callback,
