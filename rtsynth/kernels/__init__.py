@@ -1,8 +1,17 @@
 """Covariance functions of time, float64: what a process is, stated densely and exactly; the slow truth."""
 
 from rtsynth.kernels.algebra import Kernel, Lines, Product, Scale, Stationary, Sum, Terms
+from rtsynth.kernels.approximation import Approximation, ExponentialSum
 from rtsynth.kernels.envelope import DrivenRotations, GaussianCosine, one_pair, taylor, two_pairs
-from rtsynth.kernels.nonstationary import FaithfulMixture, Gain, GainedRows, Mixture, PiecewiseLinear
+from rtsynth.kernels.nonstationary import (
+    BentRows,
+    FaithfulMixture,
+    Gain,
+    GainedBands,
+    GainedRows,
+    Mixture,
+    PiecewiseLinear,
+)
 from rtsynth.kernels.periodic import (
     ClippedWeights,
     HarmonicSeries,
@@ -11,8 +20,9 @@ from rtsynth.kernels.periodic import (
     SineEighth,
     clip_weights,
 )
-from rtsynth.kernels.spectral_mixture import DampedCosines
+from rtsynth.kernels.spectral_mixture import DampedCosines, TwoPoleBands
 from rtsynth.kernels.stationary import Cosine, Exponential, Matern, Matern32, Matern52
+from rtsynth.kernels.symbolic import Symbolic
 from rtsynth.kernels.two_regime import (
     SEED_FREQUENCY,
     Regime,
@@ -24,13 +34,17 @@ from rtsynth.kernels.two_regime import (
 
 __all__ = [
     "SEED_FREQUENCY",
+    "Approximation",
+    "BentRows",
     "ClippedWeights",
     "Cosine",
     "DampedCosines",
     "DrivenRotations",
     "Exponential",
+    "ExponentialSum",
     "FaithfulMixture",
     "Gain",
+    "GainedBands",
     "GainedRows",
     "GaussianCosine",
     "HarmonicSeries",
@@ -49,7 +63,9 @@ __all__ = [
     "SineEighth",
     "Stationary",
     "Sum",
+    "Symbolic",
     "Terms",
+    "TwoPoleBands",
     "clip_weights",
     "one_pair",
     "seed_crossover",

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from rtsynth.kernels.algebra import Kernel, times
 from rtsynth.kernels.periodic import HarmonicSeries
-from rtsynth.kernels.spectral_mixture import DampedCosines
+from rtsynth.kernels.spectral_mixture import DampedCosines, TwoPoleBands
 from rtsynth.kernels.value import Array, Curve, Value, read_only
 
 
@@ -96,6 +96,54 @@ class GainedRows(Kernel):
 
     def _at(self, t: Array) -> Array:
         return evaluate(self.gains, t, self.rows.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class BentRows(Kernel):
+    """Gained rows whose pitch moves: sum_k gains_k(t) gains_k(t') k_k(t, t') with the cosine of the turns made.
+
+    `turned` takes times (N,) s to (N, K) s: the integral of row k's pitch ratio. It stands for the time in the
+    rotation and not in the decay, so the variance is that of `GainedRows`.
+    """
+
+    rows: DampedCosines
+    gains: Curve
+    turned: Curve
+
+    @property
+    def stationary(self) -> bool:
+        return False
+
+    def covariance(self, t1: ArrayLike, t2: ArrayLike) -> Array:
+        t1, t2 = times(t1), times(t2)
+        gains = (evaluate(self.gains, t, self.rows.rows) for t in (t1, t2))
+        turned = (evaluate(self.turned, t, self.rows.rows) for t in (t1, t2))
+        return self.rows.weighted_covariance(t1, t2, *gains, *turned)
+
+    def variance(self, t: ArrayLike) -> Array:
+        return GainedRows(self.rows, self.gains).variance(t)
+
+
+@dataclass(frozen=True, eq=False)
+class GainedBands(Kernel):
+    """sum_k gains_k(t) gains_k(t') k_k(t - t') over bands k; `gains` takes times (N,) s to (N, K)."""
+
+    bands: TwoPoleBands
+    gains: Curve
+
+    @property
+    def stationary(self) -> bool:
+        return False
+
+    def covariance(self, t1: ArrayLike, t2: ArrayLike) -> Array:
+        t1, t2 = times(t1), times(t2)
+        return self.bands.weighted_covariance(t1, t2, self._at(t1), self._at(t2))
+
+    def variance(self, t: ArrayLike) -> Array:
+        return (self._at(times(t)) ** 2).sum(axis=1)
+
+    def _at(self, t: Array) -> Array:
+        return evaluate(self.gains, t, self.bands.rows)
 
 
 @dataclass(frozen=True, eq=False)

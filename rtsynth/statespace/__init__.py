@@ -1,5 +1,6 @@
 """Kernels as recursions: exact discretisation, innovations form, inference, and the slow dense reference."""
 
+from rtsynth.statespace.autoregression import AutoRegression, condition, fit_autoregressions
 from rtsynth.statespace.conditional import Continuation, continuation, draw_continuation, draw_fill, fill
 from rtsynth.statespace.dense import covariance_of_recursion, draw, nearest_psd
 from rtsynth.statespace.discretise import Discrete, DiscreteBlock
@@ -9,6 +10,7 @@ from rtsynth.statespace.innovations import Innovations, covariance_from_gain, in
 from rtsynth.statespace.joint import innovations_of
 from rtsynth.statespace.kalman import log_likelihood
 from rtsynth.statespace.model import LinearBlock, Rotation, StateSpace
+from rtsynth.statespace.repair import Repair, repair
 from rtsynth.statespace.smoother import Posterior, kalman_filter, smooth
 from rtsynth.statespace.structured import (
     draw_circulant,
@@ -21,14 +23,17 @@ from rtsynth.statespace.structured import (
 )
 
 __all__ = [
+    "AutoRegression",
     "Continuation",
     "Discrete",
     "DiscreteBlock",
     "Innovations",
     "LinearBlock",
     "Posterior",
+    "Repair",
     "Rotation",
     "StateSpace",
+    "condition",
     "continuation",
     "covariance_from_gain",
     "covariance_of_recursion",
@@ -39,6 +44,7 @@ __all__ = [
     "draw_kronecker",
     "draw_toeplitz",
     "fill",
+    "fit_autoregressions",
     "innovations",
     "innovations_of",
     "kalman_filter",
@@ -47,6 +53,7 @@ __all__ = [
     "log_likelihood",
     "lower_factor",
     "nearest_psd",
+    "repair",
     "smooth",
     "state_space",
     "synthesise",

@@ -13,13 +13,16 @@ from functools import singledispatch
 import numpy as np
 
 from rtsynth.kernels.algebra import Kernel, Product, Scale, Sum
+from rtsynth.kernels.approximation import Approximation, ExponentialSum
 from rtsynth.kernels.envelope import DrivenRotations, GaussianCosine
 from rtsynth.kernels.nonstationary import FaithfulMixture, Gain, GainedRows, Mixture, evaluate
 from rtsynth.kernels.periodic import HarmonicSeries, Periodic
 from rtsynth.kernels.spectral_mixture import DampedCosines
 from rtsynth.kernels.stationary import Cosine, Exponential, Matern, Matern32, Matern52
+from rtsynth.kernels.symbolic import Symbolic
 from rtsynth.kernels.value import Array, Curve, Value
 from rtsynth.statespace.model import LinearBlock, Rotation, StateSpace
+from rtsynth.statespace.rational import rational_state_space
 
 
 @singledispatch
@@ -119,6 +122,25 @@ def _(kernel: DrivenRotations) -> StateSpace:
 @state_space.register
 def _(kernel: GaussianCosine) -> StateSpace:
     raise ValueError(f"{kernel} has no state space; its approximated() has")
+
+
+@state_space.register
+def _(kernel: ExponentialSum) -> StateSpace:
+    try:
+        return rational_state_space(kernel.terms())
+    except ValueError as cause:
+        raise ValueError(f"no state space for {kernel}: {cause}") from cause
+
+
+@state_space.register
+def _(kernel: Approximation) -> StateSpace:
+    return state_space(kernel.kernel)
+
+
+@state_space.register
+def _(kernel: Symbolic, tolerance: float = 1e-3) -> StateSpace:
+    """Exact where it is a sum of damped cosines; else of its approximated(tolerance), which states its error."""
+    return state_space(kernel.approximated(tolerance))
 
 
 @state_space.register
