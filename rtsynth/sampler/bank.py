@@ -26,7 +26,7 @@ import numpy as np
 from numba import from_dtype, types
 
 from rtsynth.sampler.compiled import callback
-from rtsynth.sampler.noise import SEGMENT, START, U, draw_rows, draw_scalar, row_keys
+from rtsynth.sampler.noise import SEGMENT, U, draw_rows, draw_scalar, draw_start, row_keys, window_table
 
 # Rows of a group are padded so that the unrolled loops have no remainder; padding rows are silent.
 RINGING_UNROLL = 4
@@ -73,18 +73,18 @@ def _start_loop(real: Any) -> Any:
     def start(seed, serial, count, low, high, normals):
         """Write a note's keys (count,) and draw its start: normals (2, count), re then im."""
         row_keys(seed, serial, count, low, high)
-        draw_rows(low, high, START, 1, count, normals)
+        draw_start(low, high, count, normals)
 
     return start
 
 
 def _draw_loop(real: Any) -> Any:
-    p = _pointer(real)
+    p, table = _pointer(real), window_table()
 
     @callback(types.void(_KEYS, _KEYS, types.int64, _COUNT, _COUNT, p))
     def draw(low, high, first_sample, samples, count, noise):
-        """noise (samples, 2, count): standard normals of these samples and rows."""
-        draw_rows(low, high, first_sample, samples, count, noise)
+        """noise (samples, 2, count): standard normals of these samples and rows, from the table of windows."""
+        draw_rows(low, high, first_sample, samples, count, table, noise)
 
     return draw
 

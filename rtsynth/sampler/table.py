@@ -27,21 +27,39 @@ AHEAD = 4  # segments of innovations drawn at once
 LAW = (
     "frequency",  # hertz
     "damping",  # 1/s
-    "mean_re",  # of the state at the start
+    "mean_re",  # of the state at the start, without variance
     "mean_im",
-    "spread",  # standard deviation there
+    "spread",  # standard deviation there, with all of it
+    "link_re",  # what a band's second row takes of the first one's Gaussian
+    "link_im",
+    "variance",  # share of the power that is drawn anew, unless the variance knob is turned
     "noise",  # standard deviation of the noise a sample, re and im each
     "left",  # gains at velocity 1, before envelopes
     "right",
     "tilt",  # nepers of gain per unit of velocity
     "before",  # share of the power in the first regime …
     "after",  # … and in the second
+    "rise",  # number of the recorded layer whose modes it rises with, from 1; 0: none
 )
 
-DRAW, ALL_ZERO = (
-    -2,
-    -1,
-)  # probes: all Gaussians drawn; all 0; n >= 0: number n of the first note is 1, the others 0
+# Where the rows of a recorded layer lie: enum rt_part.
+PART = ("lines_from", "lines", "bands_from", "bands")
+
+# A stroke's axis of time, in samples for the rise and in segments for the rest: enum rt_axis.
+AXIS = (
+    "points_from",  # of its curves in `times` and `octaves` …
+    "points",
+    "gains_from",  # … and in `curves`
+    "bends",  # 1: its lines' pitch moves
+    "loop_from",  # a held note goes back here …
+    "loop_to",  # … from here; infinite: never
+    "rise_from",
+    "rise_time",
+)
+
+# Probes: all Gaussians drawn; all 0; n >= 0: number n of the first note is 1, the others 0; from TAKE on, of its key's
+# take, which every note of the key draws alike.
+DRAW, ALL_ZERO, TAKE = -2, -1, 1 << 40
 
 
 class Shape(NamedTuple):
@@ -50,8 +68,12 @@ class Shape(NamedTuple):
     rows: int  # R, of a voice; a multiple of 16
     ringing_from: int  # rows before are undamped
     noisy_from: int  # rows before are undamped or ringing
+    paired_from: (
+        int  # rows before have a noise of their own; the first half of the rest shares the second half's
+    )
     slots: int  # V, voices that can sound at once
     innovations: bool = False  # one Gaussian a sample drives all rows
+    recorded: int = 0  # P, layers whose rows are moved by curves
     crossover: bool = False  # rows pass from one regime to another
     alias: bool = False  # nothing is faded out below Nyquist
 
@@ -61,6 +83,7 @@ class Tables(NamedTuple):
 
     law: NDArray[Any]  # (KEYS, len(LAW), R) real
     alive: NDArray[np.int64]  # (KEYS,): end of the ringing rows that can be heard at all
+    quiet: NDArray[np.int64]  # (KEYS,): segments after which no other rows can be heard
     powers: NDArray[Any]  # (KEYS + V, R, 2, 32) real: λ^t
     advance: NDArray[Any]  # (KEYS + V, 2, R) real: λ^32
     step: NDArray[Any]  # (KEYS + V, 2, R) real: λ
@@ -70,6 +93,12 @@ class Tables(NamedTuple):
     start: NDArray[
         Any
     ]  # (KEYS, 2R, 2R) real: lower factor of the states' covariance at the start, re then im
+    parts: NDArray[np.int64]  # (P, len(PART))
+    strokes: NDArray[np.int64]  # (KEYS, P): which axis a key's rows are moved along
+    axes: NDArray[np.float64]  # (axes, len(AXIS))
+    times: NDArray[np.float64]  # (points of all axes,): segments
+    octaves: NDArray[np.float64]  # likewise: the pitch of lines
+    curves: NDArray[Any]  # (points of all axes x lines and bands) real: gains
 
 
 class State(NamedTuple):
@@ -77,13 +106,16 @@ class State(NamedTuple):
 
     place: NDArray[
         np.int64
-    ]  # (V, 3): end of the ringing rows still heard; entry of the motion tables; 1: no slopes
-    goal: NDArray[Any]  # (V, 3) real: left, right and mix that the gains go to
+    ]  # (V, 5): end of the ringing rows still heard; entry of the motion tables; 1: no slopes; …
+    # … 1: draws noise of its own; 1: plays the noise of the key's take
+    goal: NDArray[Any]  # (V, 3 + P) real: left, right, mix and rises that the gains go to
+    curve: NDArray[np.float64]  # (V, P, 6): place, direction, octaves, point, 1: moves, 1: has slopes
     x: NDArray[Any]  # (V, 2, R) real: states
     radius: NDArray[Any]  # (V, R) real: squared radius of undamped rows
     gains: NDArray[Any]  # (V, 4, R) real: left, right; their slopes a sample
     base: NDArray[Any]  # (V, 2, R) real: left, right before envelopes
     keys: NDArray[np.uint32]  # (V, 2, R): of the noise
+    takes: NDArray[np.uint32]  # (V, 2, R): of the noise of the key's take
     ahead: NDArray[Any]  # (V, AHEAD, 32) real: innovations drawn ahead; (V, 1) where there are none
     segments: NDArray[Any]  # (V, 2, 32) real: left, right
 
@@ -94,6 +126,9 @@ class Scratch(NamedTuple):
     noise: NDArray[Any]  # (32, 2, R) real
     innovation: NDArray[Any]  # (96,) real: 32 zeros, the segment's innovations, the same backwards
     normals: NDArray[Any]  # (2, R) real
+    take_noise: NDArray[Any]  # (32, 2, R) real
+    take_normals: NDArray[Any]  # (2, R) real
+    shares: NDArray[Any]  # (2, R) real: of the noise of its own, of the take's
 
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -114,13 +149,15 @@ def cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
 def _state(shape: Shape, real: Any) -> State:
     v, r = shape.slots, shape.rows
     return State(
-        place=aligned((v, 3), np.int64),
-        goal=aligned((v, 3), real),
+        place=aligned((v, 5), np.int64),
+        goal=aligned((v, 3 + shape.recorded), real),
+        curve=aligned((v, max(shape.recorded, 1), 6), np.float64),
         x=aligned((v, 2, r), real),
         radius=aligned((v, r), real),
         gains=aligned((v, 4, r), real),
         base=aligned((v, 2, r), real),
         keys=aligned((v, 2, r), np.uint32),
+        takes=aligned((v, 2, r), np.uint32),
         ahead=aligned((v, AHEAD, SEGMENT) if shape.innovations else (v, 1), real),
         segments=aligned((v, 2, SEGMENT), real),
     )
@@ -131,6 +168,9 @@ def _scratch(shape: Shape, real: Any) -> Scratch:
         noise=aligned((SEGMENT, 2, shape.rows), real),
         innovation=aligned((3 * SEGMENT,), real),
         normals=aligned((2, shape.rows), real),
+        take_noise=aligned((SEGMENT, 2, shape.rows), real),
+        take_normals=aligned((2, shape.rows), real),
+        shares=aligned((2, shape.rows), real),
     )
 
 
@@ -149,8 +189,10 @@ class RowsBank(ctypes.Structure):
         ("rows", c_int32),
         ("ringing_from", c_int32),
         ("noisy_from", c_int32),
+        ("paired_from", c_int32),
         ("slots", c_int32),
         ("innovations", c_int32),
+        ("recorded", c_int32),
         ("crossover", c_int32),
         ("alias", c_int32),
         ("wide", c_int32),

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsynth.sampler.bank import Loops, loops
-from rtsynth.sampler.noise import SEGMENT
+from rtsynth.sampler.noise import PERIOD, SEGMENT, START, WINDOW_ROWS, window_table
+from rtsynth.sampler.segments import SegmentLoops, segment_loops
 from rtsynth.sampler.table import aligned
 
 Array = NDArray[Any]
@@ -68,10 +69,22 @@ def keys(seed: int, serial: int, count: int) -> tuple[Words, Words]:
     return hash32(row, a, b).astype(np.uint32), hash32(row + 1, b, a).astype(np.uint32)
 
 
+def starts_drawn(low: Words, high: Words) -> Array:
+    """Gaussians (2, count) of rows' starts."""
+    return np.stack(normals(hash32(int(START), low, high)))
+
+
+def places(low: Words, high: Words, first: int, samples: int) -> Array:
+    """Where the groups of 64 rows read in the table: (groups, 2, samples)."""
+    h = hash32(first + np.arange(samples), low[::WINDOW_ROWS, None], high[::WINDOW_ROWS, None])
+    return np.stack([h >> np.uint64(18), (h >> np.uint64(4)) % np.uint64(PERIOD)], axis=1)
+
+
 def rows_drawn(low: Words, high: Words, first: int, samples: int) -> Array:
     """Noise (samples, 2, count) of samples first, first + 1, …"""
-    h = hash32(first + np.arange(samples)[:, None], low, high)
-    return np.stack(normals(h), axis=1)
+    row = np.arange(low.size)
+    at = places(low, high, first, samples).astype(int)[row // WINDOW_ROWS]
+    return window_table()[at + (row % WINDOW_ROWS)[:, None, None]].transpose(2, 1, 0)
 
 
 def scalars_drawn(low: Words, high: Words, first: int, deviation: float) -> Array:
@@ -121,6 +134,11 @@ def compiled(real: Any) -> Loops:
     return Loops(*(loop.ctypes for loop in loops(real)))
 
 
+def compiled_segments(real: Any) -> SegmentLoops:
+    """The same of the loops of a segment."""
+    return SegmentLoops(*(loop.ctypes for loop in segment_loops(real)))
+
+
 def pointer(array: Array) -> Any:
     return np.ctypeslib.as_ctypes(array.reshape(-1))
 
@@ -137,6 +155,14 @@ def draw(low: Words, high: Words, first: int, samples: int, real: Any = np.float
     out = aligned((samples, 2, low.size), real)
     compiled(real).draw(pointer(low), pointer(high), first, samples, low.size, pointer(out))
     return out
+
+
+def draw_places(low: Words, high: Words, first: int, samples: int = SEGMENT) -> Array:
+    """`places` by the compiled loop."""
+    at = aligned((-(-low.size // WINDOW_ROWS), 2, samples), np.uint32)
+    arrays = pointer(low), pointer(high), first, samples, low.size, pointer(at)
+    compiled_segments(np.float32).windows(*arrays)
+    return at
 
 
 def draw_scalars(
