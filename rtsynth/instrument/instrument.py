@@ -29,14 +29,15 @@ class Instrument:
 
         `real` is float32 to play. With float64 only `run` can be used: it is there to prove the law.
         """
-        from rtsynth.instrument import rows, tables
+        from rtsynth.instrument import tables
+        from rtsynth.instrument.stated import level_and_mix
         from rtsynth.instrument.voices import Voices, VoicesConfig
         from rtsynth.sampler.table import Bank
 
         self.sample_rate = sample_rate
         shape, arrays = tables.build(self.preset, sample_rate, real, self.alias)
         self.bank = Bank(shape, arrays, sample_rate, self.seed, real)
-        curves = np.ascontiguousarray(rows.curves(self.preset, sample_rate))
+        curves = np.ascontiguousarray(level_and_mix(self.preset, sample_rate))
         release = tables.release_rates(self.preset, sample_rate)
         config = VoicesConfig(
             bank=self.bank.call,
@@ -100,6 +101,8 @@ class Instrument:
 
     def probe(self, index: int) -> None:
         """Replace the Gaussians of the first note: none (-2), all 0 (-1), or number `index` 1 and all others 0.
+
+        From `sampler.table.TAKE` on they are those of its key's take, which the variance knob mixes in.
 
         The loop is linear in them, so its responses to unit Gaussians are a factor of its covariance: see `law`.
         """

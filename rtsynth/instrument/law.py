@@ -2,7 +2,8 @@
 
 A voice is an affine map of its Gaussians: y = mean + L z. So L's columns are the responses to unit Gaussians, L Lᵀ is
 the covariance of what is played, and both are compared with `Preset.kernel` and `Preset.mean`, which share no code with
-the loop. Deterministic: no false alarms. The blocks cross the voice's segments at odd places.
+the loop. Deterministic: no false alarms. The blocks cross the voice's segments at odd places. z holds what the note
+draws and what its key draws once and for all, its take; the variance knob decides how much of each is heard.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from numpy.typing import NDArray
 
 from rtsynth.instrument.instrument import Instrument
 from rtsynth.instrument.preset import Preset
-from rtsynth.instrument.rows import Channel
+from rtsynth.instrument.stated import Channel, HeldNote
 from rtsynth.messages import MESSAGE, Kind, message
 from rtsynth.sampler.noise import SEGMENT
-from rtsynth.sampler.table import ALL_ZERO, DRAW
+from rtsynth.sampler.table import ALL_ZERO, DRAW, LAW, TAKE, Shape
 
 BLOCKS = (50, 33, 47, 30)  # samples: three joins between blocks, none on the grid
 LIMITS = {np.float64: 1e-12, np.float32: 5e-5}  # of the largest variance, or amplitude for the mean
 BOTTOM, MIDDLE, TOP = 21, 60, 108  # the keys of a piano
+HALF_WAY = 64  # of the variance knob, 0…127: draws and takes are heard alike
+KNOB = 1  # the controller
+MANY = 12_000  # Gaussians of a note, each of which is a rendering: beyond, the first two blocks have to do
 
 
 @dataclass(frozen=True)
@@ -39,19 +43,27 @@ class Finding:
 
 
 class Responses:
-    """Mean (n,) and factor L (n, count) of one held note, left and right, through the compiled path."""
+    """Mean (n,) and factor L (n, count) of one held note, left and right, through the compiled path.
 
-    def __init__(self, instrument: Instrument, note: int, velocity: float, blocks: tuple[int, ...]) -> None:
+    `knob` 0…127: the variance knob was turned there before the note; None: it was never touched.
+    """
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        note: int,
+        velocity: float,
+        blocks: tuple[int, ...],
+        knob: float | None = None,
+    ) -> None:
         self._instrument, self._blocks = instrument, blocks
-        self._start = message(Kind.NOTE_ON, number=note, value=velocity)
+        turned = [] if knob is None else [message(Kind.CONTROL, number=KNOB, value=knob)]
+        self._start = np.concatenate([*turned, message(Kind.NOTE_ON, number=note, value=velocity)])
         self.mean = self._played(ALL_ZERO)
-        shape = instrument.bank.shape
-        segments = -(-sum(blocks) // SEGMENT)
-        a_segment = SEGMENT if shape.innovations else 2 * SEGMENT * (shape.rows - shape.noisy_from)
-        count = 2 * shape.rows + segments * a_segment
-        self.factor = np.empty((2, sum(blocks), count))
-        for index in range(count):
-            self.factor[:, :, index] = self._played(index) - self.mean
+        numbers = gaussians(instrument, note, -(-sum(blocks) // SEGMENT), knob)
+        self.factor = np.empty((2, sum(blocks), numbers.size))
+        for column, number in enumerate(numbers.tolist()):
+            self.factor[:, :, column] = self._played(number) - self.mean
         instrument.probe(DRAW)
         instrument.reset()
 
@@ -73,6 +85,43 @@ class Responses:
         return self.mean[side], self.factor[side]
 
 
+def gaussians(instrument: Instrument, note: int, segments: int, knob: float | None) -> NDArray[np.int64]:
+    """Numbers of all Gaussians that a note may hear in its first segments: of rows that sound, from either source."""
+    shape, law = instrument.bank.shape, dict(zip(LAW, instrument.bank.tables.law[note], strict=True))
+    own = np.ones(shape.rows) if shape.innovations else law["variance"]
+    variance = own if knob is None else np.full(shape.rows, knob / 127.0)
+    # In the innovations form all rows share the noise, and those that are silent are in its filter.
+    heard = shape.innovations | (law["left"] != 0) | (law["right"] != 0)
+    new = np.flatnonzero(heard & (variance > 0))
+    taken = np.flatnonzero(heard & (variance < 1) & (shape.innovations | (law["noise"] != 0)))
+    return np.concatenate([_of_rows(shape, new, segments), TAKE + _of_rows(shape, taken, segments)])
+
+
+def _of_rows(shape: Shape, rows: NDArray[np.intp], segments: int) -> NDArray[np.int64]:
+    """Numbers of these rows' Gaussians: of their start, re then im, and of their noise, segment by segment."""
+    pairs = (shape.rows - shape.paired_from) // 2
+    noise = np.arange(segments * SEGMENT if rows.size else 0)
+    if not shape.innovations:
+        noise = _of_noise(shape.paired_from - shape.noisy_from, rows - shape.noisy_from, segments, pairs)
+    return np.concatenate([rows, shape.rows + rows, 2 * shape.rows + noise])
+
+
+def _of_noise(singles: int, rows: NDArray[np.intp], segments: int, pairs: int) -> NDArray[np.intp]:
+    """Places among a voice's noise that these rows hear: in every segment (64, singles), then (64, pairs)."""
+    single, first = (
+        rows[(rows >= 0) & (rows < singles)],
+        rows[(rows >= singles) & (rows < singles + pairs)] - singles,
+    )
+    of_time = np.arange(2 * SEGMENT)
+    in_segment = np.concatenate(
+        [
+            np.add.outer(of_time * singles, single).ravel(),
+            2 * SEGMENT * singles + np.add.outer(of_time * pairs, first).ravel(),
+        ]
+    )
+    return np.add.outer(np.arange(segments) * 2 * SEGMENT * (singles + pairs), in_segment).ravel()
+
+
 def check(
     preset: Preset,
     *,
@@ -83,33 +132,47 @@ def check(
     blocks: tuple[int, ...] = BLOCKS,
     alias: bool = False,
 ) -> list[Finding]:
-    """The figures of a preset: covariance and mean, worst over both channels and their mean, for every key."""
+    """The figures of a preset: covariance and mean, worst over both channels and their mean, for every key.
+
+    The middle one once more with the variance knob half way, over the first two blocks and in the first precision: what
+    it adds, a key's take, goes through the same loops.
+    """
     velocity = float(np.float32(velocity))  # what a message carries
     findings = []
     for real in precisions:
+        middle = notes[len(notes) // 2]
         instrument = Instrument(preset, alias=alias)
         instrument.prepare(sample_rate, real=real)
-        for note in notes:
-            responses = Responses(instrument, note, velocity, blocks)
-            covariance, mean = worst_errors(preset, responses, note, velocity, sample_rate, alias)
-            name = f"{np.dtype(real).name} key {note}"
+        many = gaussians(instrument, middle, -(-sum(blocks) // SEGMENT), None).size > MANY
+        length = blocks[:2] if many else blocks
+        plan: list[tuple[int, tuple[int, ...], float | None]] = [(note, length, None) for note in notes]
+        if real is precisions[0]:
+            plan.append((middle, blocks[:2], HALF_WAY))
+        for note, of, knob in plan:
+            responses = Responses(instrument, note, velocity, of, knob)
+            covariance, mean = worst_errors(preset, responses, note, velocity, sample_rate, alias, knob)
+            name = f"{np.dtype(real).name} key {note}" + ("" if knob is None else ", variance knob half way")
             findings.append(Finding(f"covariance, {name}", covariance, LIMITS[real]))
             findings.append(Finding(f"mean, {name}", mean, LIMITS[real]))
     return findings
 
 
 def worst_errors(
-    preset: Preset, responses: Responses, note: int, velocity: float, sample_rate: float, alias: bool
+    preset: Preset,
+    responses: Responses,
+    note: int,
+    velocity: float,
+    sample_rate: float,
+    alias: bool,
+    knob: float | None = None,
 ) -> tuple[float, float]:
     """Largest error of the covariance, over the largest variance, and of the mean, over the largest amplitude."""
     t = np.arange(responses.mean.shape[1]) / sample_rate
+    held = HeldNote(preset, note, velocity, sample_rate, alias, None if knob is None else knob / 127.0)
     covariance_errors, mean_errors = [], []
     channels: tuple[Channel, ...] = ("left", "right", "mid")
     for channel in channels:
-        stated = preset.kernel(
-            note, velocity, sample_rate=sample_rate, channel=channel, alias=alias
-        ).covariance(t, t)
-        stated_mean = preset.mean(note, velocity, sample_rate=sample_rate, channel=channel, alias=alias)(t)
+        stated, stated_mean = held.kernel(channel).covariance(t, t), held.mean(channel)(t)
         mean, factor = responses.of(channel)
         scale = np.diag(stated).max() + np.square(stated_mean).max()
         covariance_errors.append(np.abs(factor @ factor.T - stated).max() / scale)

@@ -1,7 +1,8 @@
 """Presets: what an instrument is, as a TOML file. Read, validated, described; no code is ever run from one.
 
-A preset states layers of rows (docs/presets.md): partials of a string, explicit modes, noise bands, or the harmonics of
-a periodic kernel. `rows.py` turns a preset and a key into the rows of the bank; `Preset.kernel` is their law.
+A preset states layers of rows (docs/presets.md): partials of a string, explicit modes, noise bands, the harmonics of a
+periodic kernel, or strokes that were fitted to recordings and lie in a file of arrays beside the TOML. `rows.py` turns
+a preset and a key into the rows of the bank; `Preset.kernel` is their law.
 """
 
 from __future__ import annotations
@@ -12,21 +13,26 @@ import math
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from rtsynth.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rtsynth.kernels.algebra import Kernel
+
+    # (seconds since the note started, frequency ratio from then on), in order
+    Bend = Sequence[tuple[float, float]]
 
 SCHEMA = 1
 MAX_ROWS = 512  # of a voice: 25 MB of tables
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+FILE_NAME = r"^[^/\\.\x00][^/\\\x00]*\.npz$"
+
 # Bounds far outside what is of use, so that no valid file can make a row that is not finite.
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 NonNegative = Annotated[float, msgspec.Meta(ge=0, le=1e4)]
@@ -46,7 +52,7 @@ class _Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 class Polyphony(_Table, kw_only=True, frozen=True):
     """How many notes sound at once."""
 
-    voices: Annotated[int, msgspec.Meta(ge=1, le=256)] = 48
+    voices: Annotated[int, msgspec.Meta(ge=1, le=512)] = 48
     per_key: Annotated[int, msgspec.Meta(ge=1, le=16)] = 2  # strikes of one key that may ring together
 
 
@@ -103,7 +109,9 @@ class Layer(_Table, tag_field="kind", kw_only=True, frozen=True):
     """What every layer of rows has."""
 
     level_db: Decibel = 0.0
-    variance: Share = 1.0  # share of the power that is drawn anew for every note; the rest is the row's mean
+    variance: Share = (
+        1.0  # share of the power that is drawn anew for every note; the rest is the same every time
+    )
     life: Share = (
         0.0  # 0: rows ring and die; 1: noise keeps them alive for ever; between: a share of the start
     )
@@ -153,6 +161,9 @@ class Noise(Layer, tag="noise", kw_only=True, frozen=True):
     tilt_db: NonNegative = 0.0  # … and the fall on both sides, per octave
     bandwidth: Positive = 0.5  # half-width of a band over the spacing of the bands (stationary bands)
     t60: Duration | None = None  # seconds: instead of the bandwidth, the decay of a knock
+    poles: Literal[1, 2] = (
+        1  # of a stationary band: 2 falls by 12 dB an octave instead of 6, and stays under the wheel
+    )
 
 
 class Periodic(Layer, tag="periodic", kw_only=True, frozen=True):
@@ -164,7 +175,20 @@ class Periodic(Layer, tag="periodic", kw_only=True, frozen=True):
     coherence: Positive = 102.0  # periods: every row's lengthscale
 
 
-AnyLayer = Partials | Modes | Noise | Periodic
+class Recorded(Layer, tag="recorded", kw_only=True, frozen=True):
+    """Strokes fitted to recordings (`stroke.py`): each key plays the nearest one, transposed."""
+
+    file: Annotated[str, msgspec.Meta(pattern=FILE_NAME)]  # beside the TOML
+    modes: Annotated[int, msgspec.Meta(ge=0, le=512)] = 96  # of a voice, at most: those of most energy
+    bands: bool = True  # the noise too
+    variance: Share = 0.0  # of modes and lines
+    noise_variance: Share = 1.0
+    damping_slope: Annotated[float, msgspec.Meta(ge=-4, le=4)] = 0.5  # damping goes as frequency to this
+    in_tune: bool = True  # False: keys are as far out of tune as their strokes were
+    strokes: Any = ()  # tuple[Stroke, ...], which `parse` reads from `file`: NumPy is not loaded before it is needed
+
+
+AnyLayer = Partials | Modes | Noise | Periodic | Recorded
 
 
 class Preset(_Table, kw_only=True, frozen=True):
@@ -202,15 +226,21 @@ class Preset(_Table, kw_only=True, frozen=True):
         sample_rate: float = 48000.0,
         channel: Literal["left", "right", "mid"] = "mid",
         alias: bool = False,
+        variance: float | None = None,
+        bend: Bend = (),
     ) -> Kernel:
         """The stated law of one held note: its covariance, times in seconds since the note's start.
 
         The rows' gains move in straight lines on the control grid of 32 samples, which is why the law knows the sample
         rate; `mid` is (left + right)/2. Volume, expression and pan stand at their MIDI defaults, 0 dB and centre.
+        `variance` (0…1) is where the variance knob stands, CC1/127; None: untouched. `bend`: (seconds, ratio) each time
+        the wheel was moved, in order; a time before 0 counts from the start, and all act at the next point of the grid.
+        What a key draws once and for all, its take, counts as drawn.
         """
-        from rtsynth.instrument.rows import kernel
+        from rtsynth.instrument.stated import HeldNote
 
-        return kernel(self, note, velocity, sample_rate=sample_rate, channel=channel, alias=alias)
+        held = HeldNote(self, note, velocity, sample_rate, alias, variance, tuple(bend))
+        return held.kernel(channel)
 
     def mean(
         self,
@@ -220,11 +250,14 @@ class Preset(_Table, kw_only=True, frozen=True):
         sample_rate: float = 48000.0,
         channel: Literal["left", "right", "mid"] = "mid",
         alias: bool = False,
+        variance: float | None = None,
+        bend: Bend = (),
     ) -> Callable:
-        """The stated mean of one held note: a function of times (N,) in seconds → (N,)."""
-        from rtsynth.instrument.rows import mean
+        """The stated mean of one held note: a function of times (N,) in seconds → (N,); arguments as of `kernel`."""
+        from rtsynth.instrument.stated import HeldNote
 
-        return mean(self, note, velocity, sample_rate=sample_rate, channel=channel, alias=alias)
+        held = HeldNote(self, note, velocity, sample_rate, alias, variance, tuple(bend))
+        return held.mean(channel)
 
 
 def _rows(layer: AnyLayer) -> int:
@@ -233,7 +266,19 @@ def _rows(layer: AnyLayer) -> int:
         return layer.count + min(layer.after_count, layer.count)
     if isinstance(layer, Modes):
         return len(layer.ratios) * (2 if layer.split_cents else 1)
-    return layer.bands if isinstance(layer, Noise) else layer.harmonics + 1
+    if isinstance(layer, Noise):
+        return layer.bands * layer.poles
+    if isinstance(layer, Recorded):
+        modes, lines, bands = most_of(layer)
+        return modes + lines + 2 * bands
+    return layer.harmonics + 1
+
+
+def most_of(layer: Recorded) -> tuple[int, int, int]:
+    """Modes, lines and bands of the stroke that has most of each: the rows every key has room for."""
+    sizes = [stroke.sizes() for stroke in layer.strokes]
+    modes, lines, bands = (max((size[of] for size in sizes), default=0) for of in "MLN")
+    return min(modes, layer.modes), lines, bands if layer.bands else 0
 
 
 def _contradictions(preset: Preset) -> list[str]:
@@ -251,6 +296,14 @@ def _contradictions(preset: Preset) -> list[str]:
             problems.append(f"`{where}.high`: must be above low")
         if isinstance(layer, Noise) and layer.t60 is None and layer.life == 0:
             problems.append(f"`{where}.t60`: a noise band without life needs a decay time")
+        if isinstance(layer, Noise) and layer.poles == 2 and (layer.life != 1 or layer.t60 is not None):
+            problems.append(f"`{where}.poles`: bands of two poles are stationary: life = 1, and no t60")
+        if isinstance(layer, Noise) and layer.poles == 2 and preset.form == "innovations":
+            problems.append(f"`{where}.poles`: the innovations form is for rows of one pole")
+        if isinstance(layer, Recorded) and not layer.strokes:
+            problems.append(f"`{where}.file`: a recorded layer without strokes")
+        if isinstance(layer, Recorded) and layer.life != 0:
+            problems.append(f"`{where}.life`: recorded modes ring and die, life = 0")
         if isinstance(layer, Periodic) and layer.life != 1:
             problems.append(f"`{where}.life`: a periodic kernel is stationary, life = 1")
         if preset.form == "innovations" and (layer.life != 1 or layer.variance != 1):
@@ -273,7 +326,7 @@ def _contradictions(preset: Preset) -> list[str]:
 
 def _decays(layer: AnyLayer) -> tuple[float | None, ...]:
     """Every t60 a layer states."""
-    if isinstance(layer, Periodic):
+    if isinstance(layer, Periodic | Recorded):
         return ()
     return layer.t60 if isinstance(layer.t60, tuple) else (layer.t60,)
 
@@ -320,14 +373,17 @@ def _path_of(name_or_path: str | Path) -> Path:
 def load(name_or_path: str | Path) -> Preset:
     """Read a preset by its name (a shipped one) or its path.
 
-    Raises InputError with file, line and field where it is not a valid preset.
+    Raises InputError with file, line and field where it is not a valid preset, or its file of strokes is not one.
     """
     path = _path_of(name_or_path)
-    return parse(path.read_bytes(), str(path))
+    return parse(path.read_bytes(), str(path), path.parent)
 
 
-def parse(data: bytes, where: str) -> Preset:
-    """A preset from the bytes of a TOML file called `where` in errors."""
+def parse(data: bytes, where: str, folder: Path | None = None) -> Preset:
+    """A preset from the bytes of a TOML file called `where` in errors, with its files of strokes in `folder`.
+
+    `folder` None: where the path `where` says the TOML lies. Raises InputError as `load` does.
+    """
     try:
         text = data.decode()
         tree = tomllib.loads(text)
@@ -341,10 +397,36 @@ def parse(data: bytes, where: str) -> Preset:
         line = _line_of(text, "schema") or 1
         found = tree.get("schema", "none")
         raise InputError(f"{where}:{line}: schema is {found}; this rtsynth reads schema = {SCHEMA}")
+    _read_strokes(tree, text, where, Path(where).parent if folder is None else folder)
     try:
         return msgspec.convert(tree, Preset)
     except msgspec.ValidationError as error:
         raise InputError(_explain(str(error), text, where)) from None
+
+
+def _read_strokes(tree: dict[str, Any], text: str, where: str, folder: Path) -> None:
+    """Put the strokes of recorded layers into their tables; what is wrong with the tables is found later."""
+    layers = tree.get("layers")
+    for i, layer in enumerate(layers if isinstance(layers, list) else []):
+        if not isinstance(layer, dict) or layer.get("kind") != Recorded.__struct_config__.tag:
+            continue
+        if "strokes" in layer:
+            line = _line_of(text, "strokes", i)
+            raise InputError(f"{where}:{line}: layers[{i}]: object contains unknown field `strokes`")
+        file = layer.get("file")
+        if not isinstance(file, str) or not _is_file_name(file):
+            continue
+        from rtsynth.instrument.strokes import load as load_strokes
+
+        try:
+            layer["strokes"] = load_strokes(folder / file)
+        except InputError as error:
+            raise InputError(f"{where}:{_line_of(text, 'file', i)}: layers[{i}].file: {error}") from None
+
+
+def _is_file_name(file: str) -> bool:
+    """Only a plain name: no preset reads what does not lie beside it."""
+    return re.search(FILE_NAME, file) is not None
 
 
 def validate(path: str | Path) -> list[str]:
@@ -353,7 +435,7 @@ def validate(path: str | Path) -> list[str]:
         preset = load(path)
     except InputError as error:
         return [str(error)]
-    from rtsynth.instrument.rows import problems
+    from rtsynth.instrument.stated import problems
 
     return [f"{path}: {problem}" for problem in problems(preset)]
 
@@ -398,6 +480,16 @@ def _explain(error: str, text: str, where: str) -> str:
     return f"{place}: {field}: {cause}" if field and not cause.startswith("`") else f"{place}: {cause}"
 
 
+def recorded_text(layer: Recorded) -> str:
+    """What a recorded layer plays, in a line."""
+    keys = sorted(stroke.key for stroke in layer.strokes)
+    modes, lines, bands = most_of(layer)
+    plural = "s" if len(keys) > 1 else ""
+    span = f"{keys[0]:.2f} … {keys[-1]:.2f}" if plural else f"{keys[0]:.2f}"
+    strokes = f"{len(keys)} stroke{plural} at key{plural} {span}"
+    return f"{layer.file}: {strokes}, {modes} modes, {lines} lines, {bands} bands"
+
+
 def describe(preset: Preset) -> list[tuple[str, str]]:
     """A preset for people: (label, text) rows."""
     from rtsynth.instrument.rows import clipped_weights, rows_of_key
@@ -408,6 +500,7 @@ def describe(preset: Preset) -> list[tuple[str, str]]:
     layers = ", ".join(type(layer).__name__.lower() for layer in preset.layers)
     release = f"{preset.envelope.release_ms:g} ms to -60 dB, pedal {preset.envelope.pedal}"
     clipped = clipped_weights(preset)
+    recorded = [recorded_text(layer) for layer in preset.layers if isinstance(layer, Recorded)]
     return [
         ("name", preset.name),
         ("title", preset.title),
@@ -416,6 +509,7 @@ def describe(preset: Preset) -> list[tuple[str, str]]:
         ("description", " ".join(preset.description.split())),
         ("tags", ", ".join(preset.tags)),
         ("layers", layers),
+        *([("recorded", "; ".join(recorded))] if recorded else []),
         ("rows at key 60", f"{audible}, of them kept alive by noise: {noisy}"),
         *([("clipped weights", ", ".join(clipped))] if clipped else []),
         ("form", preset.form),

@@ -1,27 +1,21 @@
-"""From a preset and a key to rows of the bank, and to the law that they state. float64; the slow, plain truth.
-
-Everything the voices' loop does to a held note's gains is written here a second time, in NumPy, as the specification:
-`kernel` and `mean` are what the loop is tested against.
-"""
+"""From a preset and a key to rows of the bank. float64; the slow, plain truth that the tables are made from."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsynth.instrument.preset import Curve, Modes, Noise, Partials, Periodic, Preset
-from rtsynth.kernels.algebra import Kernel
-from rtsynth.kernels.nonstationary import GainedRows
+from rtsynth.instrument.preset import AnyLayer, Modes, Noise, Partials, Periodic, Preset, Recorded
+from rtsynth.instrument.recorded import Motion, recorded_rows
 from rtsynth.kernels.periodic import ClippedWeights
-from rtsynth.kernels.spectral_mixture import DampedCosines
-from rtsynth.kernels.two_regime import Regime, seed_crossover, seed_gain
+from rtsynth.kernels.two_regime import Regime
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
 Channel = Literal["left", "right", "mid"]
 
 GRID = 32  # samples: `sampler.noise.SEGMENT`, stated here so that laws need no compiler
@@ -30,31 +24,46 @@ LN1000 = np.log(1000.0)  # a decay of 60 dB
 NEPER = np.log(10.0) / 20.0  # per decibel
 GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 LARGEST_NORMAL = 5.9  # `sampler.noise` draws none above it
-FULL_SCALE_16 = 32768.0  # the seed's gain is in steps of 16-bit samples
+SINGLE, FIRST, SECOND = range(3)  # a row of its own, or one of the two poles of a band
 
 
 @dataclass(frozen=True)
 class Rows:
-    """K rows of one key: x0 ~ N(mean, spread² I), settling at `settled`² I; gains before envelopes. All (K,)."""
+    """K rows of one key: x0 ~ N(√(1-v) mean, v I), v = variance, settling at `settled`² I; gains before envelopes.
 
-    frequency: Array  # hertz
-    damping: Array  # 1/s
-    mean_re: Array
+    All (K,). The two rows of a band share their noise, and together have unit variance from the start.
+    """
+
+    frequency: Array  # hertz; of a band, its centre
+    damping: Array  # 1/s; of a band, how far its poles are to either side of the centre, too
+    mean_re: Array  # of a row without variance
     mean_im: Array
-    spread: Array
+    variance: Array  # 0…1, unless the variance knob is turned: what is drawn anew for every note
     settled: Array
     left: Array  # linear, at velocity 1
     right: Array
     tilt: Array  # nepers of gain per unit of velocity
     before: Array  # share of the power before the cross-over …
     after: Array  # … and after it
+    pole: Indices  # SINGLE, FIRST or SECOND
+    motion: Indices  # number of what moves it in `motions`, -1: nothing
+    curve: Indices  # column of the gains there, -1: it rises with the modes
+    motions: tuple[Motion, ...] = ()
 
     def __len__(self) -> int:
         return self.frequency.size
 
-    def take(self, order: NDArray[np.intp]) -> Rows:
+    def take(self, order: Indices) -> Rows:
         """These rows, in this order."""
-        return Rows(*(getattr(self, field.name)[order] for field in fields(self)))
+        return replace(self, **{name: getattr(self, name)[order] for name in COLUMNS})
+
+    @property
+    def lasting(self) -> NDArray[np.bool_]:
+        """(K,): which rows do not ring and die, but may be moved to an end by a curve."""
+        return (self.settled > 0) | (self.damping == 0)
+
+
+COLUMNS = tuple(field.name for field in fields(Rows) if field.name != "motions")
 
 
 def _octaves(note: int) -> float:
@@ -76,9 +85,14 @@ class _Bare:
     frequency: Array  # hertz
     damping: Array  # 1/s
     level: Array  # linear
-    mode: NDArray[np.intp]  # rows of one mode are struck in phase
+    mode: Indices  # rows of one mode are struck in phase, and stand in one place
     before: Array | None = None  # shares of the power; None: 1
     after: Array | None = None
+    phase: Array | None = None  # radians; None: those that keep the crest low
+    tilt_db: Array | None = None  # level per unit of velocity on top of the preset's
+    pole: Indices | None = None  # None: SINGLE
+    curve: Indices | None = None  # None: -1
+    motion: Motion | None = None
 
 
 def _partials(layer: Partials, note: int, f0: float) -> _Bare:
@@ -131,7 +145,31 @@ def _noise(layer: Noise, note: int, f0: float, preset: Preset) -> _Bare:
     else:
         damping = np.full(layer.bands, LN1000 / layer.t60)
         frequency = frequency + spacing * (_spread_evenly(layer.bands, note * 0.61) - 0.5)
-    return _Bare(frequency, damping, level, np.arange(layer.bands))
+    band = np.arange(layer.bands)
+    if layer.poles == 1:
+        return _Bare(frequency, damping, level, band)
+    # The poles of a band whose half power is where that of one pole is.
+    both, pole = np.tile(band, 2), np.repeat([FIRST, SECOND], layer.bands)
+    return _Bare(frequency[both], damping[both] / np.sqrt(2.0), level[both], both, pole=pole)
+
+
+def _recorded(layer: Recorded, note: int, preset: Preset) -> _Bare:
+    found = recorded_rows(layer, preset, note)
+    # A band is two rows: the first ones of all bands, then the second ones.
+    single, bands = np.arange(found.modes + found.lines), found.modes + found.lines + np.arange(found.bands)
+    rows = np.concatenate([single, bands, bands])
+    pole = np.repeat([SINGLE, FIRST, SECOND], [single.size, bands.size, bands.size])
+    return _Bare(
+        found.frequency[rows],
+        found.damping[rows],
+        found.level[rows],
+        rows,
+        phase=found.phase[rows],
+        tilt_db=found.tilt_db[rows],
+        pole=pole,
+        curve=np.maximum(rows - found.modes, -1),
+        motion=found.motion,
+    )
 
 
 def _periodic(layer: Periodic, note: int, f0: float) -> _Bare:
@@ -166,184 +204,108 @@ def clipped_weights(preset: Preset) -> list[str]:
 
 
 def rows_of_key(preset: Preset, note: int, sample_rate: float, alias: bool = False) -> Rows:
-    """The rows of one key, in the order of the layers; partials at or above Nyquist are silent unless `alias`."""
-    parts = list(_layers(preset, note))
-    rows = Rows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    """The rows of one key, in the order of the layers; partials at or above Nyquist are silent unless `alias`.
+
+    Bands do not follow the wheel, so their fade below Nyquist is in their gains already.
+    """
+    f0 = preset.frequency(note)
+    parts: list[dict[str, NDArray]] = []
+    motions: list[Motion] = []
+    for index, layer in enumerate(preset.layers):
+        bare = _bare(preset, layer, note, f0)
+        parts.append(_dress(preset, layer, index, note, bare, len(motions) if bare.motion else -1))
+        motions += [bare.motion] if bare.motion else []
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+    rows = Rows(**columns, motions=tuple(motions))
     if alias:
         return rows
-    audible = rows.frequency < 0.5 * sample_rate
-    silent = {"left": rows.left * audible, "right": rows.right * audible}
-    return Rows(**{field.name: silent.get(field.name, getattr(rows, field.name)) for field in fields(rows)})
+    fade = np.where(
+        rows.pole == SINGLE, rows.frequency < 0.5 * sample_rate, nyquist_fade(rows.frequency, sample_rate)
+    )
+    return replace(rows, left=rows.left * fade, right=rows.right * fade)
 
 
-def _layers(preset: Preset, note: int) -> Iterator[tuple[Array, ...]]:
-    f0 = preset.frequency(note)
-    for index, layer in enumerate(preset.layers):
-        if isinstance(layer, Partials):
-            bare = _partials(layer, note, f0)
-        elif isinstance(layer, Modes):
-            bare = _modes(layer, note, f0)
-        elif isinstance(layer, Noise):
-            bare = _noise(layer, note, f0, preset)
-        else:
-            bare = _periodic(layer, note, f0)
-        yield _dress(preset, layer, index, note, bare)
+def nyquist_fade(frequency: Array, sample_rate: float) -> Array:
+    """Gain of partials near and above half the sample rate, by frequency (…) hertz → (…)."""
+    return np.clip((0.5 - frequency / sample_rate) / NYQUIST_FADE, 0.0, 1.0)
+
+
+def _bare(preset: Preset, layer: AnyLayer, note: int, f0: float) -> _Bare:
+    if isinstance(layer, Partials):
+        return _partials(layer, note, f0)
+    if isinstance(layer, Modes):
+        return _modes(layer, note, f0)
+    if isinstance(layer, Noise):
+        return _noise(layer, note, f0, preset)
+    if isinstance(layer, Recorded):
+        return _recorded(layer, note, preset)
+    return _periodic(layer, note, f0)
 
 
 def _dress(
-    preset: Preset,
-    layer: Partials | Modes | Noise | Periodic,
-    index: int,
-    note: int,
-    bare: _Bare,
-) -> tuple[Array, ...]:
-    """Start, noise, place and velocity of a layer's rows, in the order of `Rows`."""
+    preset: Preset, layer: AnyLayer, index: int, note: int, bare: _Bare, motion: int
+) -> dict[str, NDArray]:
+    """Start, noise, place and velocity of a layer's rows: the columns of `Rows`."""
     ones = np.ones(bare.frequency.size)
     gain = bare.level * 10.0 ** ((layer.level_db + preset.gain_db) / 20.0)
     # Phases that grow with the square of the mode's number keep the crest low; a linear growth would be one pulse.
     turns = 0.5 * GOLDEN * bare.mode * (bare.mode + 1.0) + 0.29 * index + 0.17 * note
-    phase = 2.0 * np.pi * np.mod(turns, 1.0)
-    mean = np.sqrt(2.0 * (1.0 - layer.variance)) * ones
-    settled = np.where(bare.damping > 0, np.sqrt(layer.life * layer.variance), 0.0)
+    phase = 2.0 * np.pi * np.mod(turns, 1.0) if bare.phase is None else bare.phase
+    pole = np.full(ones.size, SINGLE) if bare.pole is None else bare.pole
+    single = pole == SINGLE
+    noise_variance = layer.noise_variance if isinstance(layer, Recorded) else layer.variance
+    settled = np.where(bare.damping > 0, np.sqrt(layer.life), 0.0)
     scatter = 2.0 * _spread_evenly(ones.size, 0.43 * note + 0.11 * index)[bare.mode] - 1.0
     pan = preset.stereo.keys * (note - 64.5) / 43.5 + preset.stereo.width * scatter
     angle = 0.25 * np.pi * (1.0 + np.clip(pan, -1.0, 1.0))
     brightness_db = preset.velocity.brightness_db * np.log2(
         np.maximum(bare.frequency, 20.0) / preset.velocity.reference
     )
-    tilt = NEPER * (preset.velocity.range_db + brightness_db)
     # Brightness is stated between the extremes of velocity and anchored at the loudest, which keeps its level.
-    return (
-        bare.frequency,
-        bare.damping,
-        mean * np.cos(phase),
-        mean * np.sin(phase),
-        np.sqrt(layer.variance) * ones,
-        settled,
-        gain * np.cos(angle),
-        gain * np.sin(angle),
-        tilt,
-        ones if bare.before is None else bare.before,
-        ones if bare.after is None else bare.after,
-    )
+    tilt_db = preset.velocity.range_db + brightness_db + (0.0 if bare.tilt_db is None else bare.tilt_db)
+    return {
+        "frequency": bare.frequency,
+        "damping": bare.damping,
+        "mean_re": np.where(single, np.sqrt(2.0) * np.cos(phase), 0.0),
+        "mean_im": np.where(single, np.sqrt(2.0) * np.sin(phase), 0.0),
+        "variance": np.where(single, layer.variance, noise_variance),
+        "settled": np.where(single, settled, 1.0),
+        "left": gain * np.cos(angle),
+        "right": gain * np.sin(angle),
+        "tilt": NEPER * tilt_db,
+        "before": ones if bare.before is None else bare.before,
+        "after": ones if bare.after is None else bare.after,
+        "pole": pole,
+        "motion": np.full(ones.size, motion),
+        "curve": np.full(ones.size, -1) if bare.curve is None else bare.curve,
+    }
 
 
 def seconds_to_silence(rows: Rows) -> Array:
     """Seconds until each row's rms is below -120 dB of full scale, (K,): inf: it lives, -inf: it is silent."""
-    power = (rows.left**2 + rows.right**2) * (rows.mean_re**2 + rows.mean_im**2 + 2.0 * rows.spread**2)
+    mean_power = rows.mean_re**2 + rows.mean_im**2
+    power = (rows.left**2 + rows.right**2) * ((1.0 - rows.variance) * mean_power + 2.0 * rows.variance)
     with np.errstate(divide="ignore"):
         seconds = 0.5 * np.log(power / 1e-12) / rows.damping
-    seconds = np.where((rows.settled > 0) | (rows.damping == 0), np.inf, seconds)
-    return np.where(power > 0, seconds, -np.inf)
+    return np.where(power > 0, np.where(rows.lasting, np.inf, seconds), -np.inf)
+
+
+def seconds_to_quiet(rows: Rows) -> float:
+    """Seconds after which no row sounds but those that ring: inf where one goes on, 0 where there is none."""
+    heard = rows.lasting & ((rows.left != 0) | (rows.right != 0))
+    if (rows.motion[heard] < 0).any():
+        return float(np.inf)
+    return max((rows.motions[number].ends for number in set(rows.motion[heard].tolist())), default=0.0)
 
 
 def longest_ring(rows: Rows) -> float:
     """Seconds after which the bank has surely dropped every row: inf where one lives, 0 where none sounds.
 
-    Four rows leave together once their energy is below -120 dB, and each may be rung by the largest number drawn.
+    Four rows leave together once their energy is below -120 dB, and each may be rung by the largest number drawn,
+    wherever the variance knob stands.
     """
-    start = np.hypot(rows.mean_re, rows.mean_im) + LARGEST_NORMAL * rows.spread
+    start = np.sqrt(rows.mean_re**2 + rows.mean_im**2 + LARGEST_NORMAL**2)
     energy = 4.0 * (rows.left**2 + rows.right**2) * start**2
-    heard = energy > 0
-    if (rows.settled[heard] > 0).any() or (rows.damping[heard] == 0).any():
-        return float(np.inf)
+    heard = (energy > 0) & ~rows.lasting
     seconds = 0.5 * np.log(energy[heard] / 1e-12) / rows.damping[heard]
-    return float(seconds.max(initial=0.0))
-
-
-def problems(preset: Preset) -> list[str]:
-    """What a valid file may still get wrong: keys without a sounding row, levels no limiter should have to catch."""
-    found = []
-    loudest = float(curves(preset, 48000.0)[0].max())
-    for note in (21, 60, 108):
-        rows = rows_of_key(preset, note, 48000.0)
-        start = rows.left**2 * (rows.spread**2 + rows.mean_re**2 + rows.mean_im**2)
-        power = loudest**2 * float(max((start * rows.before).sum(), (start * rows.after).sum()))
-        if power == 0:
-            found.append(f"key {note} has no sounding row")
-        elif power > 1:
-            found.append(
-                f"key {note} has {10 * np.log10(power):.0f} dB of power above full scale: lower gain_db"
-            )
-    return found
-
-
-# --- curves and laws --------------------------------------------------------------------------------------------------
-
-
-def curves(preset: Preset, sample_rate: float) -> Array:
-    """Level and mix of the two regimes at the grid points since a note's start, (2, n); the last point is held."""
-    envelope = preset.envelope
-    seconds = 3.0 if "seed" in (envelope.level, envelope.crossover) else 0.0
-    if isinstance(envelope.level, Curve):
-        seconds = max(seconds, envelope.level.times[-1])
-    t = np.arange(int(np.ceil(seconds * sample_rate / GRID)) + 1) * (GRID / sample_rate)
-    level, mix = np.ones_like(t), np.zeros_like(t)
-    if envelope.level == "seed":
-        level = seed_gain(t) / FULL_SCALE_16
-    elif isinstance(envelope.level, Curve):
-        level = np.interp(t, envelope.level.times, envelope.level.values)
-    if envelope.crossover == "seed":
-        mix = seed_crossover(t)
-    return np.stack([level, mix])
-
-
-def grid_gains(
-    preset: Preset, rows: Rows, velocity: float, sample_rate: float, channel: Channel, alias: bool
-) -> Callable[[NDArray[np.intp]], Array]:
-    """Gains of a held note's rows at grid points j (J,) → (J, K)."""
-    level, mix = curves(preset, sample_rate)
-    gain = {"left": rows.left, "right": rows.right, "mid": 0.5 * (rows.left + rows.right)}[channel]
-    gain = gain * np.exp(rows.tilt * (velocity - 1.0))
-    if not alias:
-        gain = gain * np.clip((0.5 - rows.frequency / sample_rate) / NYQUIST_FADE, 0.0, 1.0)
-    attack = preset.envelope.attack_ms * 1e-3 * sample_rate
-
-    def at(j: NDArray[np.intp]) -> Array:
-        held = np.minimum(j, level.size - 1)
-        rise = np.sin(0.5 * np.pi * np.minimum(j * GRID / attack, 1.0)) ** 2 if attack else np.ones(j.size)
-        share = np.sqrt(rows.before + mix[held][:, None] * (rows.after - rows.before))
-        return (level[held] * rise)[:, None] * share * gain
-
-    return at
-
-
-def _interpolated(
-    at: Callable[[NDArray[np.intp]], Array], sample_rate: float
-) -> Callable[[NDArray[np.float64]], Array]:
-    """Straight lines between grid points: times (N,) s → (N, K)."""
-
-    def gains(t: NDArray[np.float64]) -> Array:
-        position = np.asarray(t, float) * sample_rate / GRID
-        j = np.floor(position + 1e-9).astype(np.intp)
-        part = np.maximum(position - j, 0.0)[:, None]
-        return (1.0 - part) * at(j) + part * at(j + 1)
-
-    return gains
-
-
-def kernel(
-    preset: Preset, note: int, velocity: float, *, sample_rate: float, channel: Channel, alias: bool
-) -> Kernel:
-    """See `Preset.kernel`."""
-    rows = rows_of_key(preset, note, sample_rate, alias)
-    law = DampedCosines(rows.frequency, rows.damping, rows.settled**2, rows.spread**2)
-    return GainedRows(
-        law, _interpolated(grid_gains(preset, rows, velocity, sample_rate, channel, alias), sample_rate)
-    )
-
-
-def mean(
-    preset: Preset, note: int, velocity: float, *, sample_rate: float, channel: Channel, alias: bool
-) -> Callable[[NDArray[np.float64]], Array]:
-    """See `Preset.mean`."""
-    rows = rows_of_key(preset, note, sample_rate, alias)
-    gains = _interpolated(grid_gains(preset, rows, velocity, sample_rate, channel, alias), sample_rate)
-    start = rows.mean_re + 1j * rows.mean_im
-    pole = -rows.damping + 2j * np.pi * rows.frequency
-
-    def at(t: NDArray[np.float64]) -> Array:
-        t = np.asarray(t, float)
-        return (gains(t) * (start * np.exp(np.multiply.outer(t, pole))).real).sum(axis=1)
-
-    return at
+    return max(float(seconds.max(initial=0.0)), seconds_to_quiet(rows))

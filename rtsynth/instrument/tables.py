@@ -7,16 +7,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsynth.instrument.preset import Periodic, Preset
-from rtsynth.instrument.rows import GRID, LN1000, Rows, rows_of_key, seconds_to_silence
+from rtsynth.instrument.curves import OCTAVE_CENTS
+from rtsynth.instrument.preset import Periodic, Preset, Recorded
+from rtsynth.instrument.recorded import motion_of
+from rtsynth.instrument.rows import (
+    FIRST,
+    GRID,
+    LN1000,
+    SECOND,
+    SINGLE,
+    Indices,
+    Rows,
+    rows_of_key,
+    seconds_to_quiet,
+    seconds_to_silence,
+)
 from rtsynth.sampler.bank import NOISY_LANES, RINGING_UNROLL
 from rtsynth.sampler.noise import SEGMENT
-from rtsynth.sampler.table import KEYS, LAW, Shape, Tables, cast
+from rtsynth.sampler.table import KEYS, LAW, PART, Shape, Tables, aligned, cast
 
 assert GRID == SEGMENT
 
 # Slots beyond the polyphony, for voices that fade after they were stolen: as many steals within 5 ms cost no cut.
 FADING_SLOTS = 16
+NEVER = 1 << 60  # segments
 
 _FREQUENCY, _DAMPING, _LEFT, _RIGHT = (LAW.index(name) for name in ("frequency", "damping", "left", "right"))
 
@@ -26,37 +40,48 @@ def _padded(count: int, to: int) -> int:
 
 
 class _Groups:
-    """Where undamped, ringing and noisy rows lie in the padded table: the same places for every key."""
+    """Where undamped, ringing and noisy rows and bands lie in the padded table: the same places for every key."""
 
     def __init__(self, rows: Rows, innovations: bool) -> None:
-        self.noisy = (rows.settled > 0) & (not innovations)
-        self.undamped = (rows.damping == 0) & ~self.noisy
-        self.ringing = ~self.noisy & ~self.undamped
-        self.ringing_from = _padded(int(self.undamped.sum()), RINGING_UNROLL)
-        noisy_count = int(self.noisy.sum())
-        self.size = _padded(
-            _padded(self.ringing_from + int(self.ringing.sum()), RINGING_UNROLL)
-            + _padded(noisy_count, NOISY_LANES),
-            NOISY_LANES,
-        )
-        self.noisy_from = self.size - _padded(noisy_count, NOISY_LANES)
+        single = rows.pole == SINGLE
+        noisy = single & (rows.settled > 0) & (not innovations)
+        undamped = single & (rows.damping == 0) & ~noisy
+        self.undamped, self.noisy = np.flatnonzero(undamped), np.flatnonzero(noisy)
+        self.ringing = np.flatnonzero(single & ~noisy & ~undamped)
+        self.first, self.second = (np.flatnonzero(rows.pole == pole) for pole in (FIRST, SECOND))
+        self.ringing_from = _padded(self.undamped.size, RINGING_UNROLL)
+        self.pairs = _padded(self.first.size, NOISY_LANES)
+        driven = _padded(self.noisy.size, NOISY_LANES) + 2 * self.pairs
+        quiet = _padded(self.ringing_from + self.ringing.size, RINGING_UNROLL)
+        self.size = _padded(quiet + driven, NOISY_LANES)
+        self.noisy_from = self.size - driven
+        self.paired_from = self.size - 2 * self.pairs
 
-    def places(self, rows: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
+    def places(self, rows: Rows) -> tuple[Indices, Indices, int]:
         """(row order, place of each in the table, end of the rows that can be heard): longest-lasting ringing first."""
-        ringing = np.flatnonzero(self.ringing)
-        lasting = seconds_to_silence(rows)[ringing]
-        ringing = ringing[np.argsort(-lasting, kind="stable")]
-        undamped, noisy = np.flatnonzero(self.undamped), np.flatnonzero(self.noisy)
-        order = np.concatenate([undamped, ringing, noisy])
-        place = np.concatenate(
-            [
-                np.arange(undamped.size),
-                self.ringing_from + np.arange(ringing.size),
-                self.noisy_from + np.arange(noisy.size),
-            ]
+        lasting = seconds_to_silence(rows)[self.ringing]
+        ringing = self.ringing[np.argsort(-lasting, kind="stable")]
+        groups = (
+            (self.undamped, 0),
+            (ringing, self.ringing_from),
+            (self.noisy, self.noisy_from),
+            (self.first, self.paired_from),
+            (self.second, self.paired_from + self.pairs),
         )
+        order = np.concatenate([group for group, _ in groups])
+        place = np.concatenate([start + np.arange(group.size) for group, start in groups])
         heard = int((lasting > -np.inf).sum())
         return order, place, self.ringing_from + _padded(heard, RINGING_UNROLL)
+
+    def parts(self, rows: Rows) -> NDArray[np.int64]:
+        """Where the lines and the bands of each recorded layer lie, which are its rows with a curve: (P, len(PART))."""
+        found = np.zeros((len(rows.motions), len(PART)), np.int64)
+        for number in range(len(rows.motions)):
+            drawn = (rows.motion == number) & (rows.curve >= 0)
+            for at, group, start in ((0, self.undamped, 0), (2, self.first, self.paired_from)):
+                mine = np.flatnonzero(drawn[group])
+                found[number, at : at + 2] = start + mine.min(initial=group.size), mine.size
+        return found
 
 
 def build(
@@ -70,44 +95,120 @@ def build(
         rows=groups.size,
         ringing_from=groups.ringing_from,
         noisy_from=groups.noisy_from,
+        paired_from=groups.paired_from,
         slots=preset.polyphony.voices + FADING_SLOTS,
         innovations=innovations,
+        recorded=len(keys[60].motions),
         crossover=any(isinstance(layer, Periodic) for layer in preset.layers),
         alias=alias,
     )
     law = np.zeros((KEYS, len(LAW), groups.size))
-    alive = np.zeros(KEYS)
+    alive, quiet = np.zeros(KEYS), np.zeros(KEYS)
     for key, rows in enumerate(keys):
         order, place, alive[key] = groups.places(rows)
         law[key][:, place] = _law_columns(rows.take(order), sample_rate)
-    motion = _motion(law, sample_rate)
+        quiet[key] = min(np.ceil(seconds_to_quiet(rows) * sample_rate / SEGMENT), NEVER)
+    motion = _motion(law, shape, sample_rate)
     one_noise = _innovations_tables(law, motion[2]) if innovations else [np.zeros(1)] * 4
-    with_slots = [np.concatenate([part, np.zeros((shape.slots, *part.shape[1:]))]) for part in motion]
-    tables = Tables(
-        cast(law, real), cast(alive, np.int64), *(cast(part, real) for part in (*with_slots, *one_noise))
+    parts, strokes, axes, times, octaves, gains = _curves(preset, keys, groups, sample_rate)
+    powers, advance, step = (_with_slots(part, shape.slots, real) for part in motion)
+    gain, response, deviation, start = (cast(part, real) for part in one_noise)
+    return shape, Tables(
+        law=cast(law, real),
+        alive=cast(alive, np.int64),
+        quiet=cast(quiet, np.int64),
+        powers=powers,
+        advance=advance,
+        step=step,
+        gain=gain,
+        response=response,
+        deviation=deviation,
+        start=start,
+        parts=cast(parts, np.int64),
+        strokes=cast(strokes, np.int64),
+        axes=cast(axes, np.float64),
+        times=cast(times, np.float64),
+        octaves=cast(octaves, np.float64),
+        curves=cast(gains, real),
     )
-    return shape, tables
+
+
+def _with_slots(part: NDArray[Any], slots: int, real: Any) -> NDArray[Any]:
+    """A table of every key, and room for that of every voice whose pitch is its own."""
+    out = aligned((KEYS + slots, *part.shape[1:]), real)
+    out[:KEYS] = part
+    out[KEYS:] = 0.0  # touched now, so that no page is missing when a voice is first bent
+    return out
 
 
 def _law_columns(rows: Rows, sample_rate: float) -> NDArray[np.float64]:
     """The columns of `Tables.law` for rows in table order: (len(LAW), K)."""
     # q = s² (1 - |λ|²) without the cancellation at slow decays.
     noise = rows.settled * np.sqrt(-np.expm1(-2.0 * rows.damping / sample_rate))
+    spread, link = np.ones(len(rows)), np.zeros(len(rows), complex)
+    for pole in (FIRST, SECOND):
+        mine = rows.pole == pole
+        noise[mine], spread[mine], link[mine] = _band_columns(rows.damping[mine] / sample_rate, pole)
     return np.stack(
         [
             rows.frequency,
             rows.damping,
             rows.mean_re,
             rows.mean_im,
-            rows.spread,
+            spread,
+            link.real,
+            link.imag,
+            rows.variance,
             noise,
             rows.left,
             rows.right,
             rows.tilt,
             rows.before,
             rows.after,
+            np.where(rows.curve < 0, rows.motion + 1, 0),
         ]
     )
+
+
+def _band_columns(
+    damping: NDArray[np.float64], pole: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.complex128]]:
+    """Noise, spread and link of one of a band's two rows, damping (K,) a sample: of unit variance from the start.
+
+    x1 = s z1 and x2 = c z1 + d z2 have the covariance that x1' = λ1 x1 + q w, x2' = λ2 x2 - q w keeps; the poles are
+    as far from the centre as they are damped.
+    """
+    own = -np.expm1(-2.0 * damping)  # 1 - |λ|²
+    cross = -np.expm1(-2.0 * damping * (1.0 + 1.0j))  # 1 - λ2 conj(λ1)
+    noise = np.sqrt(0.5 / (1.0 / own - (1.0 / cross).real))
+    alone = noise / np.sqrt(own)
+    if pole == FIRST:
+        return noise, alone, np.zeros(damping.size, complex)
+    link = -(noise**2) / cross / alone
+    return -noise, np.sqrt(alone**2 - np.abs(link) ** 2), link
+
+
+def _curves(
+    preset: Preset, keys: list[Rows], groups: _Groups, sample_rate: float
+) -> tuple[NDArray[Any], ...]:
+    """`Tables.parts` to `Tables.curves`: every stroke of every recorded layer once."""
+    layers = [layer for layer in preset.layers if isinstance(layer, Recorded)]
+    if not layers:
+        return (np.zeros(1),) * 6
+    first = np.cumsum([0, *(len(layer.strokes) for layer in layers)])
+    strokes = np.array([[m.stroke + f for m, f in zip(rows.motions, first, strict=False)] for rows in keys])
+    axes: list[list[float]] = []
+    times, octaves, gains = ([np.zeros(0)] for _ in range(3))
+    for motion in (motion_of(layer, n) for layer in layers for n in range(len(layer.strokes))):
+        loop = np.array(motion.loop or (0.0, np.inf)) * sample_rate / SEGMENT
+        rise = motion.start * sample_rate, motion.attack * sample_rate
+        before = [sum(part.size for part in parts) for parts in (times, gains)]
+        axes.append([before[0], motion.times.size, before[1], motion.bends, *loop, *rise])
+        times.append(motion.times * sample_rate / SEGMENT)
+        octaves.append(motion.cents / OCTAVE_CENTS)
+        gains.append(motion.gains.ravel())
+    flat = (np.concatenate(parts) for parts in (times, octaves, gains))
+    return groups.parts(keys[60]), strokes, np.array(axes), *flat
 
 
 def release_rates(preset: Preset, sample_rate: float) -> NDArray[np.float64]:
@@ -117,9 +218,13 @@ def release_rates(preset: Preset, sample_rate: float) -> NDArray[np.float64]:
     return np.where(keys < preset.envelope.undamped_above, LN1000 / seconds * SEGMENT / sample_rate, 0.0)
 
 
-def _motion(law: NDArray[np.float64], sample_rate: float) -> tuple[NDArray[np.float64], ...]:
+def _motion(law: NDArray[np.float64], shape: Shape, sample_rate: float) -> tuple[NDArray[np.float64], ...]:
     """λ^0…λ^31 (KEYS, R, 2, 32), λ^32 and λ (KEYS, 2, R)."""
-    pole = (-law[:, _DAMPING] + 2j * np.pi * law[:, _FREQUENCY]) / sample_rate
+    side = np.zeros(
+        shape.rows
+    )  # a band's poles stand to either side of its centre, as far as they are damped
+    side[shape.paired_from :] = np.repeat([1.0, -1.0], (shape.rows - shape.paired_from) // 2)
+    pole = (-law[:, _DAMPING] + 2j * np.pi * law[:, _FREQUENCY] + 1j * side * law[:, _DAMPING]) / sample_rate
     one = np.exp(pole)
     whole = np.exp(SEGMENT * pole)
     powers = np.exp(pole[..., None] * np.arange(SEGMENT))

@@ -18,7 +18,7 @@ RATE = 48000.0
 LEVEL = 0.1  # amplitude of a steady note at full velocity, in each channel
 
 # Controllers
-VOLUME, PAN, EXPRESSION, SUSTAIN = 7, 10, 11, 64
+VARIANCE, VOLUME, PAN, EXPRESSION, SUSTAIN = 1, 7, 10, 11, 64
 SOUND_OFF, RESET_CONTROLLERS, NOTES_OFF = 120, 121, 123
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from rtsynth.instrument import Instrument, load
 from rtsynth.instrument.preset import Envelope, Preset
-from rtsynth.instrument.rows import grid_gains, rows_of_key
+from rtsynth.instrument.rows import rows_of_key
+from rtsynth.instrument.stated import HeldNote
 from rtsynth.messages import Kind, Messages, message
 from rtsynth.sampler.noise import SEGMENT
 from rtsynth.sampler.table import ALL_ZERO, DRAW, LAW
@@ -71,7 +72,7 @@ def stated_covariance(preset: Preset, wheel: Array) -> Array:
     """Of the left channel, (N, N), for a wheel (N,) that stands still within a sample: phases add up."""
     rows = rows_of_key(preset, NOTE, RATE)
     n = np.arange(wheel.size)
-    at = grid_gains(preset, rows, VELOCITY, RATE, "left", alias=False)
+    at = HeldNote(preset, NOTE, VELOCITY, RATE).grid_gains("left")
     part = (n % SEGMENT / SEGMENT)[:, None]
     gains = (1.0 - part) * at(n // SEGMENT) + part * at(n // SEGMENT + 1)
     ratio = 2.0 ** (RANGE * wheel / 12.0)
@@ -81,7 +82,7 @@ def stated_covariance(preset: Preset, wheel: Array) -> Array:
         turning = np.cos(2.0 * np.pi * rows.frequency[k] * np.subtract.outer(turns, turns))
         lag, total = np.abs(np.subtract.outer(n, n)) / RATE, np.add.outer(n, n) / RATE
         living = rows.settled[k] ** 2 * np.exp(-rows.damping[k] * lag)
-        excess = (rows.spread[k] ** 2 - rows.settled[k] ** 2) * np.exp(-rows.damping[k] * total)
+        excess = (rows.variance[k] - rows.settled[k] ** 2) * np.exp(-rows.damping[k] * total)
         covariance += np.multiply.outer(gains[:, k], gains[:, k]) * turning * (living + excess)
     return covariance
 
@@ -104,6 +105,19 @@ def test_the_law_under_a_moving_wheel(name: str) -> None:
     unbent = stated_covariance(load(name), np.zeros(FRAMES))
     np.testing.assert_allclose(np.diag(covariance), np.diag(unbent), atol=1e-12 * scale)
     assert np.abs(covariance - unbent).max() > 1e-3 * scale
+
+
+@pytest.mark.parametrize("name", ["bell", "bowed"])
+def test_the_kernel_states_a_bend(name: str) -> None:
+    """Against the sum written out above, whose phases add up sample by sample."""
+    bend = [(at / RATE, 2.0 ** (RANGE * value / 12.0)) for at, value in WHEEL.items()]
+    t = np.arange(FRAMES) / RATE
+    stated = load(name).kernel(NOTE, VELOCITY, sample_rate=RATE, channel="left", bend=bend).covariance(t, t)
+    want = stated_covariance(load(name), wheel_by_sample())
+    assert np.abs(stated - want).max() < 1e-12 * np.diag(want).max()
+    late = [(seconds + 1.0 / RATE, ratio) for seconds, ratio in bend]  # for 0, 32 and 128: a segment later
+    other = load(name).kernel(NOTE, VELOCITY, sample_rate=RATE, channel="left", bend=late).covariance(t, t)
+    assert np.abs(other - want).max() > 1e-3 * np.diag(want).max()
 
 
 def test_a_bend_that_changes_the_decay_is_found() -> None:

@@ -15,18 +15,31 @@ from rtsynth.engine import Engine
 from rtsynth.instrument import Instrument, Preset, load
 from rtsynth.instrument.preset import Polyphony
 from rtsynth.messages import Kind, Messages, message, sort_by_time
-from tests.instrument.playing import RATE, SUSTAIN
+from tests.instrument.playing import RATE, SUSTAIN, VARIANCE
+from tests.instrument.recorded import preset_of, stroke
 
 FRAMES = 7000
 
 
+RECORDED = "recorded"  # strokes with lines that bend, bands and a loop
+NAMES = [*rtsynth.presets(), RECORDED]
+
+
+def preset(name: str) -> Preset:
+    return (
+        preset_of(stroke(55.0), stroke(70.0, 5, 2, 3, 1), noise_variance=0.5)
+        if name == RECORDED
+        else load(name)
+    )
+
+
 def crowded(name: str) -> Preset:
     """Four voices, so that the score steals, and cuts."""
-    return msgspec.structs.replace(load(name), polyphony=Polyphony(voices=4, per_key=2))
+    return msgspec.structs.replace(preset(name), polyphony=Polyphony(voices=4, per_key=2))
 
 
 def score() -> Messages:
-    """Overlapping notes, a chord of 24 at one sample, bends, pedal, volume, pan; nothing on the grid of segments."""
+    """Overlapping notes, a chord of 24 at one sample, every controller there is; nothing on the grid of segments."""
     rng = np.random.default_rng(4)
     rows = []
     for _ in range(30):
@@ -42,6 +55,10 @@ def score() -> Messages:
         at, value = int(rng.integers(0, FRAMES)), float(rng.uniform(-1, 1))
         rows.append(message(Kind.BEND, at, int(rng.integers(0, 3)), 0, value))
     rows.append(message(Kind.CONTROL, 6500, 0, 120, 0))
+    rows += [
+        message(Kind.CONTROL, at, channel, VARIANCE, at % 128)
+        for at, channel in ((1000, 0), (2003, 1), (4021, 1))
+    ]
     return sort_by_time(np.concatenate(rows))
 
 
@@ -66,7 +83,7 @@ def always(size: int) -> Iterator[int]:
 def wholes() -> dict[str, bytes]:
     """The score at once, by preset."""
     found = {}
-    for name in rtsynth.presets():
+    for name in NAMES:
         instrument = Instrument(crowded(name))
         found[name] = played(instrument, always(FRAMES))
         assert instrument.counts["steals"] > 20
@@ -74,13 +91,13 @@ def wholes() -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("name", rtsynth.presets())
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", [1, 16, 64, 333, 1024])
 def test_the_hosts_block_does_not_show(wholes: dict[str, bytes], name: str, size: int) -> None:
     assert played(Instrument(crowded(name)), always(size)) == wholes[name]
 
 
-@pytest.mark.parametrize("name", rtsynth.presets())
+@pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=4, deadline=None, derandomize=True, database=None)
 @given(sizes=st.lists(st.integers(0, 700), min_size=3, max_size=40).filter(any))
 def test_nor_do_blocks_that_change_each_call(wholes: dict[str, bytes], name: str, sizes: list[int]) -> None:
@@ -91,7 +108,7 @@ def test_nor_do_blocks_that_change_each_call(wholes: dict[str, bytes], name: str
     assert played(Instrument(crowded(name)), again()) == wholes[name]
 
 
-@pytest.mark.parametrize("name", rtsynth.presets())
+@pytest.mark.parametrize("name", NAMES)
 def test_only_the_same_seed_gives_the_same_take(wholes: dict[str, bytes], name: str) -> None:
     same, other = Instrument(crowded(name)), Instrument(crowded(name), seed=2)
     assert played(same, always(500)) == wholes[name]
@@ -113,12 +130,12 @@ def test_a_grid_counted_from_the_block_would_be_found(wholes: dict[str, bytes]) 
     assert at_block_starts(64) != at_block_starts(16)
 
 
-@pytest.mark.parametrize("name", rtsynth.presets())
+@pytest.mark.parametrize("name", NAMES)
 def test_render_gives_the_same_bytes_at_every_block(name: str) -> None:
     notes = [(0.0, 60, 0.8, 0.05), (0.013, 64, 0.5, 0.06), (0.0501, 60, 1.0, 0.02)]
 
     def rendered(block: int, seed: int = 1) -> bytes:
-        return rtsynth.render(name, notes, seconds=0.12, block=block, seed=seed).tobytes()
+        return rtsynth.render(preset(name), notes, seconds=0.12, block=block, seed=seed).tobytes()
 
     whole = rendered(1 << 16)
     assert [block for block in (16, 64, 333, 1024) if rendered(block) != whole] == []
