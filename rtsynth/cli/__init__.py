@@ -20,10 +20,14 @@ USAGE, INTERRUPTED, READER_GONE = 2, 130, 141
 
 _VERBS = {
     "play": ("rtsynth.cli.play:play", "Play an instrument in real time: MIDI keyboards, or a piece."),
+    "live": ("rtsynth.cli.live:app", "Answer a microphone, or a file, in real time: the GP vocoder."),
     "render": ("rtsynth.cli.render:render", "Render a piece to an audio file, faster than real time."),
+    "fit": ("rtsynth.cli.fit:fit", "Turn recorded notes into an instrument, and show how near it is."),
+    "speech": ("rtsynth.cli.speech:app", "Fit a recording of speech as a Gaussian process, and draw it."),
     "demo": ("rtsynth.cli.demo:demo", "Hear the bundled piece on the piano, and keep it as demo.wav."),
     "presets": ("rtsynth.cli.presets:app", "List, show and check instruments."),
     "devices": ("rtsynth.cli.devices:devices", "List audio outputs and MIDI inputs."),
+    "fill": ("rtsynth.cli.fill:fill", "Repair gaps in a recording from the sound on both sides."),
     "selftest": ("rtsynth.cli.selftest:selftest", "Prove that an instrument's sound follows its stated law."),
     "doctor": ("rtsynth.cli.doctor:doctor", "Check what this machine has and lacks for real-time sound."),
 }

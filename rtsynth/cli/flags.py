@@ -12,6 +12,9 @@ PresetName = Annotated[str, Parameter(help="Name of a preset (rtsynth presets li
 AudioOut = Annotated[
     str | None, Parameter(name="--audio-out", help="NAME or INDEX (rtsynth devices), null, or file:x.wav.")
 ]
+AudioIn = Annotated[
+    str | None, Parameter(name="--audio-in", help="NAME or INDEX (rtsynth devices), null, or file:x.wav.")
+]
 MidiIn = Annotated[
     str, Parameter(name="--midi-in", help="NAME, all, none, virtual or virtual:NAME (rtsynth devices).")
 ]

@@ -33,6 +33,16 @@ def as_json(report: Report, voices: int | None = None) -> dict[str, Any]:
         "nan_samples": report.nan_samples,
         "dropped_record_frames": report.dropped_record_frames,
         "realtime_priority": report.realtime_priority,
+        "input": None if report.heard_peak is None else _input(report),
+    }
+
+
+def _input(report: Report) -> dict[str, Any]:
+    return {
+        "peak_db": report.heard_peak_db,
+        "underflows": report.input_underflows,
+        "overflows": report.input_overflows,
+        "nan_samples": report.nan_input,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -63,7 +63,7 @@ def _render_published(preset: str, out: Path, take: Take, target: Target, talk: 
         tags=tags(preset, take.seed),
         force=target.force,
     )
-    _tell(rendered, take, talk)
+    tell(rendered, take, talk)
     return 0
 
 
@@ -91,11 +91,12 @@ def render_piece(
             force=target.force,
             progress=update,
         )
-    _tell(rendered, take, talk)
+    tell(rendered, take, talk)
     return 0
 
 
-def _tell(rendered: Rendered, take: Take, talk: Talk) -> None:
+def tell(rendered: Rendered, take: Take, talk: Talk, **more: Any) -> None:
+    """Print the path of what was rendered, or with `more` all about it in JSON; and how long it took."""
     report = rendered.report
     warn_of_limiting(report, take.gain_db)
     if rendered.clipped:
@@ -111,6 +112,7 @@ def _tell(rendered: Rendered, take: Take, talk: Talk) -> None:
                 "took": rendered.took,
                 "clipped": rendered.clipped,
                 **as_json(report),
+                **more,
             }
         )
     else:

@@ -1,4 +1,4 @@
-"""`devices`, `presets`, `doctor` and `selftest`: what they print, as text and as JSON."""
+"""`devices`, `presets` and `doctor`: what they print, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import rtsynth as package
 from rtsynth.cli import doctor, main
 from rtsynth.cli.output import columns, emit
 from rtsynth.errors import RtsynthError
-from rtsynth.instrument import law
 from tests.cli.command import rtsynth
 
 
@@ -73,36 +72,6 @@ def test_doctor_says_what_to_do_without_priority(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(doctor, "_takes_fifo", lambda: False)
     (finding,) = doctor._realtime_priority()
     assert (finding.state, "rtprio" in finding.next_step) == ("note", True)
-
-
-def finding(figure: float) -> law.Finding:
-    return law.Finding("covariance, key 60", figure, 1e-12)
-
-
-@pytest.mark.parametrize(
-    ("figure", "code", "word"), [(1e-15, 0, "ok"), (1e-3, 6, "FAILED"), (float("nan"), 6, "FAILED")]
-)
-def test_selftest_fails_beyond_its_limit(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], figure: float, code: int, word: str
-) -> None:
-    monkeypatch.setattr(law, "check", lambda preset: [finding(1e-16), finding(figure)])
-    assert main(["selftest", "piano"]) == code
-    printed = capsys.readouterr()
-    assert printed.out.splitlines()[1].startswith(word)
-    assert ("1 of 2 checks failed" in printed.err) == (code == 6)
-
-
-def test_selftest_without_any_check_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(law, "check", lambda preset: [])
-    assert main(["selftest", "piano", "-q"]) == 6
-
-
-def test_selftest_of_a_shipped_preset() -> None:
-    done = rtsynth("selftest", "piano", "--json", "-q")
-    assert done.code == 0
-    checks = [json.loads(line) for line in done.out.splitlines()]
-    assert checks
-    assert all(check["ok"] and check["figure"] <= check["limit"] for check in checks)
 
 
 def test_columns_align_and_do_not_trail() -> None:

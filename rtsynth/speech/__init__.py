@@ -1,0 +1,1 @@
+"""Speech as a Gaussian process: analysed into bands, drawn again."""
