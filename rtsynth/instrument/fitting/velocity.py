@@ -1,0 +1,99 @@
+"""Several strokes of one key, soft to loud, as one stroke whose levels lean on the velocity.
+
+The loudest keeps its modes. How much softer a mode is in the others is read from the energy around it, a smooth line
+over the logarithm of frequency: single partials scatter by 5.6 dB between strokes of one key (fitting.md §4), which is
+chance and no law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsynth.instrument.stroke import Stroke
+
+Array = NDArray[np.float64]
+
+RANGE_DB = 36.0  # between velocity 0 and 1, where nothing else tells a stroke's velocity; as preset.Velocity
+LEAST_VELOCITY = 0.1
+OCTAVES = 0.5  # half-width of the stretch of frequency whose energy is compared
+EARLY = 0.5  # seconds of a stroke that are compared
+STEEPEST_DB = 80.0  # per unit of velocity
+SAME_KEY = 0.5  # semitones
+
+
+def velocities_by_level(levels_db: Array) -> Array:
+    """Velocities (N,) of strokes of one key from their levels (N,) in dB: the loudest is 1, 36 dB below is 0."""
+    return np.clip(1.0 + (levels_db - levels_db.max()) / RANGE_DB, LEAST_VELOCITY, 1.0)
+
+
+def by_key(strokes: Sequence[Stroke]) -> list[list[Stroke]]:
+    """Strokes of one key together, softest first, keys upwards."""
+    groups: list[list[Stroke]] = []
+    for stroke in sorted(strokes, key=lambda s: s.key):
+        if groups and stroke.key - groups[-1][0].key < SAME_KEY:
+            groups[-1].append(stroke)
+        else:
+            groups.append([stroke])
+    return [sorted(group, key=lambda s: s.velocity) for group in groups]
+
+
+def merge(strokes: Sequence[Stroke]) -> Stroke:
+    """Strokes of one key at different velocities → one stroke, at velocity 1."""
+    softest_first = sorted(strokes, key=lambda s: s.velocity)
+    loudest = softest_first[-1]
+    velocity = np.array([stroke.velocity for stroke in softest_first])
+    if velocity.size == 1 or np.ptp(velocity) < 0.02:
+        return loudest
+    modes = _slopes(velocity, [_mode_energy(stroke, loudest.frequency) for stroke in softest_first])
+    lines = _slopes(velocity, [_line_energy(stroke, loudest.line_frequency) for stroke in softest_first])
+    bands = _slopes(velocity, [_band_energy(stroke, loudest.band_centre) for stroke in softest_first])
+    up = 1.0 - loudest.velocity
+    return replace(
+        loudest,
+        velocity=1.0,
+        tilt_db=modes,
+        line_tilt_db=lines,
+        band_tilt_db=bands,
+        amplitude=loudest.amplitude * 10.0 ** (modes * up / 20.0),
+        line_gain=loudest.line_gain * 10.0 ** (lines * up / 20.0),
+        band_gain=loudest.band_gain * 10.0 ** (bands * up / 20.0),
+    )
+
+
+def _slopes(velocity: Array, energies: Sequence[Array]) -> Array:
+    """dB per unit of velocity (K,), by least squares through the levels (K,) of each stroke."""
+    level_db = 10.0 * np.log10(np.maximum(np.stack(energies), 1e-20))
+    centred = velocity - velocity.mean()
+    return np.clip(centred @ level_db / (centred @ centred), -STEEPEST_DB, STEEPEST_DB)
+
+
+def _around(hertz: Array, energy: Array, at: Array) -> Array:
+    """Energy (M,) at hertz (M,) gathered around each of `at` (K,): a Gaussian window over octaves → (K,)."""
+    if not hertz.size or not at.size:
+        return np.zeros(at.size)
+    distance = (np.log2(np.maximum(at, 1.0))[:, None] - np.log2(np.maximum(hertz, 1.0))) / OCTAVES
+    return np.exp(-0.5 * distance**2) @ energy
+
+
+def _mode_energy(stroke: Stroke, at: Array) -> Array:
+    lasting = -np.expm1(-2.0 * stroke.damping * EARLY) / (2.0 * stroke.damping + 1e-9)
+    return _around(stroke.frequency, np.abs(stroke.amplitude) ** 2 * lasting, at)
+
+
+def _early(stroke: Stroke, gain: Array) -> Array:
+    if not gain.shape[1]:
+        return np.zeros(0)
+    early = stroke.times <= max(EARLY, stroke.times[0])
+    return (gain[early] ** 2).mean(axis=0)
+
+
+def _line_energy(stroke: Stroke, at: Array) -> Array:
+    return _around(stroke.line_frequency, _early(stroke, stroke.line_gain), at)
+
+
+def _band_energy(stroke: Stroke, at: Array) -> Array:
+    return _around(stroke.band_centre, _early(stroke, stroke.band_gain), at)
