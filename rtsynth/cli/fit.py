@@ -27,6 +27,7 @@ def fit(
     velocities: Annotated[str | None, Parameter(help="0…1, comma-separated; else by level.")] = None,
     modes: Annotated[int, Parameter(help="Most modes a voice plays.")] = 256,
     bands: Annotated[int, Parameter(help="Bands of noise.")] = 24,
+    scatter: Annotated[float, Parameter(help="0…1: unevenness drawn for predicted keys.")] = 0.0,
     title: Annotated[str | None, Parameter(help="Else the preset's name.")] = None,
     licence: Annotated[str, Parameter(help="Of the recordings, kept in the preset.")] = "",
     credit: Annotated[str, Parameter(help="Whom the recordings are owed to.")] = "",
@@ -42,6 +43,8 @@ def fit(
     from rtsynth.io.audio_files import read_audio
 
     _check_target(out, force)
+    if not 0.0 <= scatter <= 1.0 or modes < 1 or not 3 <= bands <= 128:
+        raise UsageError("fit takes --scatter 0…1, --modes from 1 and --bands 3…128")
     if report is not None:
         check_page(report, force)
     heard = [prepare(*read_audio(path), path.name) for path in recordings]
@@ -56,6 +59,7 @@ def fit(
             keys=_numbers("keys", keys),
             velocities=_numbers("velocities", velocities),
             bands=bands,
+            scatter=scatter,
             progress=update,
         )
     label = Label(

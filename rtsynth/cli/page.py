@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 HEIGHT = 380  # pixels of a plot
 FLOOR_DB = -90.0  # of a spectrogram, against its loudest cell
 COLUMNS, ROWS = 360, 240  # cells of a drawn spectrogram
+SHADE = "rgba(60, 90, 200, 0.3)"
 LOWEST, HIGHEST = 40.0, 16000.0  # hertz on its axis
 
 
@@ -100,7 +101,9 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
 
 
 def _drawn(figure: Any) -> str:
-    return figure.to_html(include_plotlyjs=False, full_html=False, config={"displaylogo": False})
+    return figure.to_html(
+        include_plotlyjs=False, full_html=False, config={"displaylogo": False, "responsive": True}
+    )
 
 
 # --- plots ------------------------------------------------------------------------------------------------------------
@@ -140,7 +143,7 @@ def curves(
         around = np.concatenate([x, x[::-1]])
         edge = np.concatenate([high, low[::-1]])
         figure.add_trace(
-            go.Scatter(x=around, y=edge, fill="toself", line={"width": 0}, opacity=0.4, name=name)
+            go.Scatter(x=around, y=edge, fill="toself", line={"width": 0}, fillcolor=SHADE, name=name)
         )
     for name, y in lines.items():
         figure.add_trace(go.Scatter(x=x, y=y, name=name, line={"width": 1.2}))

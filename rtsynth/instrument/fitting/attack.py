@@ -16,9 +16,7 @@ from rtsynth.instrument.fitting.recording import Array, Recording
 from rtsynth.instrument.fitting.subband import Onset
 
 STARTS = np.arange(0.0, 5.1e-3, 0.5e-3)  # seconds; later ones cut into the note
-FINER = np.arange(
-    -0.5e-3, 0.51e-3, 0.1e-3
-)  # seconds around the best of them, then every sample around the best of these
+FINER = np.arange(-0.5e-3, 0.51e-3, 0.1e-3)  # seconds around the best start; then single samples
 ATTACKS = np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0]) * 1e-3  # seconds
 WINDOW = 0.010  # seconds: shorter than the cells of ENV, to tell milliseconds apart
 SEARCHED = 0.1  # seconds after the onset

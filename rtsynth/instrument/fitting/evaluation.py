@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -88,4 +88,8 @@ def play(preset: Preset, stroke: Stroke, recording: Recording, seeds: Sequence[i
 
 
 def _as_recorded(layer: Any) -> Any:
-    return msgspec.structs.replace(layer, in_tune=False) if isinstance(layer, Recorded) else layer
+    """At the recording's own pitch, and to its end: a loop is for those who hold a key for longer."""
+    if not isinstance(layer, Recorded):
+        return layer
+    strokes = tuple(replace(stroke, loop=None) for stroke in layer.strokes)
+    return msgspec.structs.replace(layer, in_tune=False, strokes=strokes)

@@ -142,7 +142,7 @@ def most_likely(seen: Sequence[View], basis: Array, iterations: int = ITERATIONS
             error = np.log(ratio)
             importance = view.weight / np.maximum(np.abs(error), view.outlier) / expected
             if view.valleys:
-                importance *= np.maximum(-error / STANDS_OUT, 1.0) ** 2
+                importance *= np.maximum(-error / STANDS_OUT, 1.0)
             above += view.window.T @ ((importance * ratio) @ view.response)
             below += view.window.T @ (importance @ view.response)
         weights *= (back @ above.T.ravel()) / np.maximum(back @ below.T.ravel(), NOTHING)

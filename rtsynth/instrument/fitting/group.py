@@ -20,6 +20,7 @@ SMOOTHED = 0.05  # seconds: of the envelope that samples are weighted with
 WEIGHT_EXPONENT = 0.7  # 0: only the loud beginning counts; 1: every moment alike, and the attack suffers
 FLOOR_DB = -72.0  # of the loudest band: nothing below it is fitted, as nothing below it is heard
 QUIET_QUANTILE = 0.05  # of the envelope: what a band never falls below is taken for its noise
+FADED_WEIGHT = 0.3  # of samples after the band has faded: noise, but no mode may ring on there
 LEAST_FITTED = 0.3  # seconds of every band that are fitted whatever is in them
 
 
@@ -128,7 +129,7 @@ def _nothing(problem: Problem) -> Point:
 
 
 def weights(bands: Bands, signals: Complex, loudest: float) -> Array:
-    """Weights (B, K): 1 / (envelope + floor)^0.7, none after the envelope's last crossing of the floor.
+    """Weights (B, K): 1 / (envelope + floor)^0.7, less after the envelope's last crossing of the floor.
 
     The first crossing may be a beat.
     """
@@ -142,4 +143,5 @@ def weights(bands: Bands, signals: Complex, loudest: float) -> Array:
         np.abs(bands.times - LEAST_FITTED / 2) < LEAST_FITTED / 2
     )
     after = np.cumsum(heard[:, ::-1], axis=1)[:, ::-1] == 0
-    return np.where(after, 0.0, (envelope + floor) ** -WEIGHT_EXPONENT)
+
+    return np.where(after, FADED_WEIGHT, 1.0) * (envelope + floor) ** -WEIGHT_EXPONENT

@@ -12,7 +12,7 @@ from rtsynth.instrument.fitting.keyboard import LEAST_KEYS, Keyboard
 from rtsynth.instrument.fitting.note import fit_note
 from rtsynth.instrument.fitting.pitch import Pitch, fundamental
 from rtsynth.instrument.fitting.recording import Recording
-from rtsynth.instrument.fitting.velocity import by_key, merge, velocities_by_level
+from rtsynth.instrument.fitting.velocity import by_key, merge, spread_tilts, velocities_by_level
 from rtsynth.instrument.stroke import Stroke
 
 BOTTOM, TOP = 21, 108  # keys of a piano: those between recorded ones are predicted
@@ -34,12 +34,16 @@ def fit_instrument(
     keys: Sequence[float] | None = None,
     velocities: Sequence[float] | None = None,
     bands: int = 24,
+    scatter: float = 0.0,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Fitted:
     """Fit notes of one instrument, at any keys and velocities; `keys` and `velocities` are heard where not given.
 
     A single recording keeps free noise gains every 20 ms. Of several, the noise is parametric (a floor and two decays
-    a band), and keys between them are predicted where all are struck. Raises InputError, UsageError.
+    a band), and keys between them are predicted where all are struck. `scatter`, 0…1, is how much of what no law
+    predicts of a key's partials is drawn: 0 is the best guess, 1 as uneven as recorded keys.
+
+    Raises InputError, UsageError.
     """
     for name, given in (("keys", keys), ("velocities", velocities)):
         if given is not None and len(given) != len(recordings):
@@ -47,19 +51,36 @@ def fit_instrument(
                 f"--{name}: {len(given)} values for {len(recordings)} recordings: one each, in order"
             )
     many = len(recordings)
-    strokes = []
+    strokes, pitches = [], []
     for index, recording in enumerate(recordings):
 
         def part(share: float, index: int = index) -> None:
             progress((index + share) / many)
 
-        key = None if keys is None else float(keys[index])
-        strokes.append(fit_note(recording, bands=bands, parametric=many > 1, key=key, progress=part))
+        stroke, pitch = _fit_at(recording, None if keys is None else keys[index], bands, many > 1, part)
+        strokes.append(stroke)
+        pitches.append(pitch)
     strokes = _with_velocities(recordings, strokes, velocities)
+    heard_at = {stroke.key: pitch for stroke, pitch in zip(strokes, pitches, strict=True)}
     merged = [merge(group) for group in by_key(strokes)]
-    heard_at = {stroke.key: fundamental(r, stroke.key) for r, stroke in zip(recordings, strokes, strict=True)}
-    pitches = [heard_at[stroke.key] for stroke in merged]
-    return Fitted(tuple(recordings), tuple(strokes), tuple(_over_the_keyboard(merged, pitches)))
+    instrument = _over_the_keyboard(
+        spread_tilts(merged), [heard_at[stroke.key] for stroke in merged], scatter
+    )
+    return Fitted(tuple(recordings), tuple(strokes), tuple(instrument))
+
+
+def _fit_at(
+    recording: Recording, key: float | None, bands: int, parametric: bool, progress: Callable[[float], None]
+) -> tuple[Stroke, Pitch]:
+    """A note fitted; a sound without a series of partials has the key it is given, and no tuning of its own."""
+    pitch = fundamental(recording)
+    in_series = pitch.harmonic
+    if key is not None and in_series:
+        pitch = fundamental(recording, key)
+    stroke = fit_note(
+        recording, bands=bands, parametric=parametric, key=key if in_series else None, progress=progress
+    )
+    return (stroke if in_series or key is None else replace(stroke, key=float(key))), pitch
 
 
 def _with_velocities(
@@ -83,7 +104,7 @@ def _power(recording: Recording) -> float:
     return float(np.mean(early**2)) + 1e-20
 
 
-def _over_the_keyboard(strokes: Sequence[Stroke], pitches: Sequence[Pitch]) -> list[Stroke]:
+def _over_the_keyboard(strokes: Sequence[Stroke], pitches: Sequence[Pitch], scatter: float) -> list[Stroke]:
     """Recorded strokes, and predicted ones between them where they are struck and of several keys."""
     recorded = np.array([stroke.key for stroke in strokes])
     struck = all(stroke.frequency.size for stroke in strokes)
@@ -96,4 +117,6 @@ def _over_the_keyboard(strokes: Sequence[Stroke], pitches: Sequence[Pitch]) -> l
         for key in range(max(BOTTOM, round(recorded.min())), min(TOP, round(recorded.max())) + 1)
         if np.abs(recorded - key).min() > NEAR
     ]
-    return sorted([*strokes, *(keyboard.predict(key) for key in between)], key=lambda stroke: stroke.key)
+    return sorted(
+        [*strokes, *(keyboard.predict(key, scatter) for key in between)], key=lambda stroke: stroke.key
+    )

@@ -32,7 +32,6 @@ LEAST_KEYS = 2  # strokes of different keys that a law needs
 MOST_PARTIALS = 200
 NEAR = 0.25  # of f0: how far from a partial its modes may be
 LEAST_INHARMONICITY = 1e-7
-DETUNING = 0.35  # hertz: how far apart the modes of one predicted partial lie, at most
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,18 @@ def _levels(stroke: Stroke, pitch: Pitch) -> _Levels:
     waves *= stroke.amplitude[:, None, None]
     heard = [i for i in range(k.size) if ((nearest == i) & ~stray).any()]
     sums = [waves[(nearest == i) & ~stray].sum(axis=0) for i in heard]
-    total = np.mean(np.abs(sums) ** 2, axis=2)
-    level_db = 10.0 * np.log10(np.maximum(total, 1e-20))
-    return _Levels(expected[heard], level_db)
+    return _Levels(expected[heard], _detrended_mean_db(np.abs(sums) ** 2))
+
+
+def _detrended_mean_db(power: Array) -> Array:
+    """Mean power (P, I, W) over a while, in dB at the instant (P, I), the decay within the while taken out."""
+    power_db = 10.0 * np.log10(np.maximum(power, 1e-30))
+    share = WHILE - 1.0
+    spread = share - share.mean()
+    slope = power_db @ spread / (spread @ spread)
+    level = power_db.mean(axis=2) - slope * share.mean()
+    around = power_db - level[:, :, None] - slope[:, :, None] * share
+    return level + 10.0 * np.log10(np.mean(10.0 ** (around / 10.0), axis=2))
 
 
 # --- regression -------------------------------------------------------------------------------------------------------
@@ -65,7 +73,7 @@ def _levels(stroke: Stroke, pitch: Pitch) -> _Levels:
 class _Regression:
     """y (N,) over x (N, 2) = (octaves of frequency, octaves of key): trend, shared part, scatter.
 
-    Trend: a polynomial, cubic in frequency and quadratic in key, under a wide prior. Shared part: Gaussian covariance.
+    Trend: cubic in frequency, linear in key, with their product, under a wide prior. Shared part: Gaussian covariance.
     Lengths, deviation and scatter maximise the likelihood.
     """
 
@@ -90,8 +98,9 @@ class _Regression:
 
     def _features(self, x: Array) -> Array:
         f, key = (x - self._centre).T
-        columns = np.stack([np.ones_like(f), f, f**2, f**3, key, f * key, key**2], axis=1)
-        return columns * np.array([20.0, 10.0, 4.0, 2.0, 6.0, 3.0, 2.0])  # dB: how large each may well be
+        # A square of the key would have to be read off a few keys and runs away beyond them: prediction got worse.
+        columns = np.stack([np.ones_like(f), f, f**2, f**3, key, f * key], axis=1)
+        return columns * np.array([20.0, 10.0, 4.0, 2.0, 6.0, 3.0])  # dB: how large each may well be
 
     def _covariance(self, a: Array, b: Array, log: Array) -> Array:
         distance = (((a[:, None] - b[None]) / np.exp(log[:2])) ** 2).sum(axis=2)
@@ -169,9 +178,9 @@ class Keyboard:
             [np.zeros((first.size, 1)), np.cumsum(falls * np.diff(INSTANTS), axis=1)], axis=1
         )
         heard = first > first.max() + FAINT_DB
-        modes = [
-            _modes_of(f, level, draws) for f, level in zip(frequency[heard], level_db[heard], strict=True)
-        ]
+        phases = 2.0 * np.pi * draws.random(int(heard.sum()))
+        partials = zip(frequency[heard], level_db[heard], phases, strict=True)
+        modes = [_modes_of(*partial) for partial in partials]
         count = [m.shape[0] for m in modes]
         table = np.concatenate(modes)
         lower, upper, part = self._around(key)
@@ -227,12 +236,14 @@ class Keyboard:
         )
 
 
-def _modes_of(frequency: float, level_db: Array, draws: np.random.Generator) -> NDArray[np.complex128]:
-    """Modes (n, 3) = frequency, damping, amplitude of a partial whose level at the instants is given in dB."""
-    power = 10.0 ** (level_db / 10.0)
-    basis = np.exp(-2.0 * np.outer(INSTANTS, RATES))
-    share, _ = nnls(basis / power[:, None], np.ones(INSTANTS.size))
+def _modes_of(frequency: float, level_db: Array, phase: float) -> NDArray[np.complex128]:
+    """Modes (n, 3) = frequency, damping, amplitude of a partial whose level at the instants is given in dB.
+
+    They are in phase, so that the envelope is their sum and has the levels asked for, without beats.
+    """
+    envelope = 10.0 ** (level_db / 20.0)
+    basis = np.exp(-np.outer(INSTANTS, RATES))
+    share, _ = nnls(basis / envelope[:, None], np.ones(INSTANTS.size))
     used = np.flatnonzero(share > 0)
-    phase = np.exp(2j * np.pi * draws.random(used.size))
-    apart = DETUNING * (draws.random(used.size) - 0.5) * (np.arange(used.size) > 0)
-    return np.stack([frequency + apart, RATES[used], np.sqrt(share[used]) * phase], axis=1).astype(complex)
+    turned = share[used] * np.exp(1j * phase)
+    return np.stack([np.full(used.size, frequency), RATES[used], turned], axis=1).astype(complex)

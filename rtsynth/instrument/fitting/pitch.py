@@ -163,8 +163,7 @@ def _guess(spectrum: Spectrum, key: float | None) -> tuple[float, float]:
     salience = spectrum.salience()
     candidates = LOWEST * 2.0 ** (np.arange(0.0, np.log2(HIGHEST / LOWEST), 1 / 120.0))
     if key is not None:
-        known = 440.0 * 2.0 ** ((key - 69.0) / 12.0)
-        candidates = candidates[np.abs(np.log2(candidates / known)) < 1.5 / 12.0]
+        candidates = 440.0 * 2.0 ** ((key - 69.0 + np.arange(-1.4, 1.5, 0.1)) / 12.0)
     k = np.arange(1, 31)
     best, guess = -1.0, (float(candidates[0]), 0.0)
     reach = max(1, round(2.0 / SHORT_WINDOW / spectrum.spacing / 2))  # half a main lobe

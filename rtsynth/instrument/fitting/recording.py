@@ -26,9 +26,7 @@ FRAME = 0.05  # seconds: the frame of levels over time
 LOWEST_LEVEL_DB = -80.0  # of the loudest frame: what comes after the last frame above is cut off
 LEAST_OFFSET = 1e-3  # of the peak
 COARSE = 1.0 / 256.0  # of the peak: the step of a recording with 8 bits or fewer
-SECOND_NOTE_DB = (
-    8.0  # mean rise over bands within 100 ms; over one note 5.8 was the most (the guitar's fingers)
-)
+SECOND_NOTE_DB = 8.0  # mean rise of the bands in 100 ms; in one note 5.8 was the most (fingers on a guitar)
 SECOND_NOTE_LEVEL_DB = -30.0  # of the loudest frame: what is softer is not a second note
 
 

@@ -1,8 +1,8 @@
 """Several strokes of one key, soft to loud, as one stroke whose levels lean on the velocity.
 
-The loudest keeps its modes. How much softer a mode is in the others is read from the energy around it, a smooth line
-over the logarithm of frequency: single partials scatter by 5.6 dB between strokes of one key (fitting.md §4), which is
-chance and no law.
+The middle one keeps its modes, so that the law reaches least far. How much softer or louder a mode is in the others is
+read from the energy around it, smoothed over the logarithm of frequency: single partials scatter by 5.6 dB between
+strokes of one key, which is chance and no law.
 """
 
 from __future__ import annotations
@@ -44,24 +44,66 @@ def by_key(strokes: Sequence[Stroke]) -> list[list[Stroke]]:
 def merge(strokes: Sequence[Stroke]) -> Stroke:
     """Strokes of one key at different velocities → one stroke, at velocity 1."""
     softest_first = sorted(strokes, key=lambda s: s.velocity)
-    loudest = softest_first[-1]
+    middle = softest_first[len(softest_first) // 2]
     velocity = np.array([stroke.velocity for stroke in softest_first])
     if velocity.size == 1 or np.ptp(velocity) < 0.02:
-        return loudest
-    modes = _slopes(velocity, [_mode_energy(stroke, loudest.frequency) for stroke in softest_first])
-    lines = _slopes(velocity, [_line_energy(stroke, loudest.line_frequency) for stroke in softest_first])
-    bands = _slopes(velocity, [_band_energy(stroke, loudest.band_centre) for stroke in softest_first])
-    up = 1.0 - loudest.velocity
+        return middle
+    modes = _slopes(velocity, [_mode_energy(stroke, middle.frequency) for stroke in softest_first])
+    lines = _slopes(velocity, [_line_energy(stroke, middle.line_frequency) for stroke in softest_first])
+    bands = _slopes(velocity, [_band_energy(stroke, middle.band_centre) for stroke in softest_first])
+    up = 1.0 - middle.velocity
     return replace(
-        loudest,
+        middle,
         velocity=1.0,
         tilt_db=modes,
         line_tilt_db=lines,
         band_tilt_db=bands,
-        amplitude=loudest.amplitude * 10.0 ** (modes * up / 20.0),
-        line_gain=loudest.line_gain * 10.0 ** (lines * up / 20.0),
-        band_gain=loudest.band_gain * 10.0 ** (bands * up / 20.0),
+        amplitude=middle.amplitude * 10.0 ** (modes * up / 20.0),
+        line_gain=middle.line_gain * 10.0 ** (lines * up / 20.0),
+        band_gain=middle.band_gain * 10.0 ** (bands * up / 20.0),
     )
+
+
+def spread_tilts(strokes: Sequence[Stroke]) -> list[Stroke]:
+    """Keys recorded at one velocity lean on it as the nearest key does that was recorded at several.
+
+    Where none was, all stay as they are: then the preset's own law holds.
+    """
+    measured = [stroke for stroke in strokes if stroke.tilt_db.any() or stroke.line_tilt_db.any()]
+    if not measured:
+        return list(strokes)
+    return [
+        stroke
+        if any(stroke is one for one in measured)
+        else _leaning(stroke, min(measured, key=lambda one: abs(one.key - stroke.key)))
+        for stroke in strokes
+    ]
+
+
+def _leaning(stroke: Stroke, like: Stroke) -> Stroke:
+    """A stroke with the tilts of another at the same frequencies, raised to velocity 1."""
+    up = 1.0 - stroke.velocity
+    modes = _at(like.frequency, like.tilt_db, stroke.frequency)
+    lines = _at(like.line_frequency, like.line_tilt_db, stroke.line_frequency)
+    bands = _at(like.band_centre, like.band_tilt_db, stroke.band_centre)
+    return replace(
+        stroke,
+        velocity=1.0,
+        tilt_db=modes,
+        line_tilt_db=lines,
+        band_tilt_db=bands,
+        amplitude=stroke.amplitude * 10.0 ** (modes * up / 20.0),
+        line_gain=stroke.line_gain * 10.0 ** (lines * up / 20.0),
+        band_gain=stroke.band_gain * 10.0 ** (bands * up / 20.0),
+    )
+
+
+def _at(hertz: Array, tilt_db: Array, frequency: Array) -> Array:
+    """Tilts (M,) known at hertz (M,), read at frequencies (K,) on a logarithmic axis, held outside."""
+    if not hertz.size:
+        return np.zeros(frequency.size)
+    order = np.argsort(hertz)
+    return np.interp(np.log(frequency), np.log(hertz[order]), tilt_db[order])
 
 
 def _slopes(velocity: Array, energies: Sequence[Array]) -> Array:

@@ -39,6 +39,11 @@ def test_what_stays_is_sustained(attack: float) -> None:
     assert kind_of(prepare(tone(envelope), RATE)) is Kind.SUSTAINED
 
 
+def test_a_plucked_note_that_swells_at_first_is_struck() -> None:
+    t = np.arange(round(2.0 * RATE)) / RATE
+    assert kind_of(prepare(tone(np.minimum(t / 0.2, 1.0) * 10.0 ** (-3.0 * t / 2.0)), RATE)) is Kind.STRUCK
+
+
 def test_a_struck_note_cut_off_early_is_struck() -> None:
     t = np.arange(round(0.6 * RATE)) / RATE
     assert kind_of(prepare(tone(10.0 ** (-3.0 * t / 5.0)), RATE)) is Kind.STRUCK

@@ -73,6 +73,29 @@ def test_white_noise_has_the_floors_of_its_randomness() -> None:
     assert scores.one == pytest.approx(2.06, abs=0.08)
 
 
+def test_valley_is_what_it_says() -> None:
+    """Frame by frame and band by band; the quantile by sorting."""
+    x, draw = note(), 0.8 * note(1)
+    n, edges = np.arange(8192), metrics.erb_rate([20.0, 20000.0])
+    window = 0.42 - 0.5 * np.cos(2.0 * np.pi * n / 8192) + 0.08 * np.cos(4.0 * np.pi * n / 8192)
+    halfway = metrics.erb_frequency(edges[0] + (edges[1] - edges[0]) / 41.0 * (0.5 + np.arange(41)))
+    f = np.arange(4097) * RATE / 8192
+    levels, loudest = [[], []], 0.0
+    for side, samples in enumerate((x, draw)):
+        padded = np.concatenate([np.zeros(4096), samples, np.zeros(8192)])
+        for start in range(0, samples.size, 4096):
+            power = np.abs(np.fft.rfft(padded[start : start + 8192] * window)) ** 2
+            loudest = max(loudest, power.max()) if side == 0 else loudest
+            for band in range(40):
+                inside = np.sort(power[(f >= halfway[band]) & (f < halfway[band + 1])])
+                at = 0.3 * (inside.size - 1)
+                levels[side].append(np.interp(at, np.arange(inside.size), inside))
+    recorded, model = np.array(levels)
+    counted, held = recorded > 10**-8.5 * loudest, 10**-9.5 * loudest
+    errors = np.abs(10.0 * np.log10(np.maximum(model, held) / np.maximum(recorded, held)))
+    assert measure(x, draw, RATE).valley == pytest.approx(errors[counted].mean(), rel=1e-9)
+
+
 def test_valley_sees_the_haze_that_env_does_not() -> None:
     x = np.sin(2 * np.pi * 1000.0 * np.arange(round(SECONDS * RATE)) / RATE)
     x += 3e-3 * np.random.default_rng(1).standard_normal(x.size)

@@ -128,6 +128,17 @@ def test_no_amplitude_is_far_above_what_is_heard():
     assert np.abs(modes.amplitude).max() < 8.0 * np.abs(note).max()
 
 
+def test_nothing_rings_on_where_the_note_has_faded():
+    """Bands of 100 Hz above the partials that last: the model's last second is no louder than the recording's, + 6 dB."""
+    soundfile = pytest.importorskip("soundfile")
+    samples, rate = soundfile.read(shared("piano_notes/salamander_A0_v10.ogg"))
+    recording, modes = fit(samples, rate)
+    model = sound(modes, rate, recording.samples.size, recording.onset)
+    ends = [np.abs(np.fft.rfft(x[-rate:] * np.hanning(rate))) ** 2 for x in (recording.samples, model)]
+    wanted, found = (power[2000:6000].reshape(40, 100).sum(axis=1) for power in ends)  # bins of 1 Hz
+    assert (found < 4.0 * wanted).all()
+
+
 def test_progress_goes_up_to_one():
     recording = prepare(string(0, 60.0).samples, RATE)
     told = []

@@ -66,6 +66,13 @@ def test_the_slopes_are_those_of_the_projected_residual(problem):
             np.testing.assert_allclose(gradient, differences, rtol=1e-4)
 
 
+def test_amplitudes_follow_the_slopes(problem):
+    """What the amplitudes take up of a change of the poles is no slope of the residual."""
+    point = problem.at(POLES * np.exp(0.02))
+    shared = np.abs(point.basis.conj().transpose(0, 2, 1) @ point.slopes)
+    assert shared.max() < 1e-10 * np.abs(point.slopes).max()
+
+
 def test_refining_finds_the_modes_again(problem):
     guess = POLES + np.array([[-0.5 + 0.6j, 0.3 - 0.4j], [2.0 + 1.0j, -0.2 + 0.5j]])
     fit = refine(problem, guess, steps=60, tolerance=1e-14)
@@ -83,13 +90,16 @@ def test_bands_do_not_see_each_other(problem):
 
 
 def test_the_best_addition_is_the_one_that_leaves_least(problem):
-    """Against trying each candidate."""
-    old = POLES[:, :1]
-    point = problem.at(old)
-    candidates = np.stack([POLES[:, 1] * np.exp(shift) for shift in (1e-3, 2e-4, -6e-4)], axis=1)
-    added = best_addition(problem, point.basis, point.residual, candidates)
-    costs = [problem.at(np.stack([old[:, 0], c], axis=1)).cost for c in candidates.T]
-    np.testing.assert_array_equal(added, candidates[np.arange(2), np.argmin(costs, axis=0)])
+    """Against trying each candidate, near the modes there are and far from them."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        old = POLES[:, :1] + rng.uniform(-1.0, 1.0, (2, 1)) * 1j
+        point = problem.at(old)
+        shifts = rng.uniform(-0.5, 0.5, (2, 6)) + 1j * rng.uniform(-12.0, 12.0, (2, 6))
+        candidates = POLES[:, rng.integers(0, 2, 6)] + shifts
+        added = best_addition(problem, point.basis, point.residual, candidates)
+        costs = [problem.at(np.stack([old[:, 0], c], axis=1)).cost for c in candidates.T]
+        np.testing.assert_array_equal(added, candidates[np.arange(2), np.argmin(costs, axis=0)])
 
 
 def test_two_equal_poles_do_no_harm(problem):
