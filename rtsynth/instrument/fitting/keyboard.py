@@ -173,7 +173,7 @@ class Keyboard:
         first, deviation = self._first.predict(x)
         falls = np.exp(np.stack([fall.predict(x)[0] for fall in self._falls], axis=1))
         draws = np.random.default_rng([seed, key])
-        first = first + scatter * self._first.scatter * draws.standard_normal(first.size)
+        first = _uneven(first, scatter * self._first.scatter * draws.standard_normal(first.size))
         level_db = first[:, None] - np.concatenate(
             [np.zeros((first.size, 1)), np.cumsum(falls * np.diff(INSTANTS), axis=1)], axis=1
         )
@@ -234,6 +234,13 @@ class Keyboard:
             start=(1.0 - part) * lower.start + part * upper.start,
             attack=(1.0 - part) * lower.attack + part * upper.attack,
         )
+
+
+def _uneven(level_db: Array, scatter_db: Array) -> Array:
+    """Levels (P,) with the scatter (P,) of single partials, and the energy they had together without it."""
+    scattered = level_db + scatter_db
+    energy, before = (np.sum(10.0 ** (x / 10.0)) for x in (scattered, level_db))
+    return scattered - 10.0 * np.log10(energy / before)
 
 
 def _modes_of(frequency: float, level_db: Array, phase: float) -> NDArray[np.complex128]:

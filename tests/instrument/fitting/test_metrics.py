@@ -80,7 +80,8 @@ def test_valley_is_what_it_says() -> None:
     window = 0.42 - 0.5 * np.cos(2.0 * np.pi * n / 8192) + 0.08 * np.cos(4.0 * np.pi * n / 8192)
     halfway = metrics.erb_frequency(edges[0] + (edges[1] - edges[0]) / 41.0 * (0.5 + np.arange(41)))
     f = np.arange(4097) * RATE / 8192
-    levels, loudest = [[], []], 0.0
+    levels: list[list[float]] = [[], []]
+    loudest = 0.0
     for side, samples in enumerate((x, draw)):
         padded = np.concatenate([np.zeros(4096), samples, np.zeros(8192)])
         for start in range(0, samples.size, 4096):

@@ -129,7 +129,7 @@ def test_no_amplitude_is_far_above_what_is_heard():
 
 
 def test_nothing_rings_on_where_the_note_has_faded():
-    """Bands of 100 Hz above the partials that last: the model's last second is no louder than the recording's, + 6 dB."""
+    """In bands of 100 Hz above what lasts, the last second is no more than 6 dB louder than the recording's."""
     soundfile = pytest.importorskip("soundfile")
     samples, rate = soundfile.read(shared("piano_notes/salamander_A0_v10.ogg"))
     recording, modes = fit(samples, rate)
