@@ -15,6 +15,9 @@ from rtsynth.errors import UsageError
 
 if TYPE_CHECKING:
     from rtsynth.instrument.fitting.evaluation import Score
+    from rtsynth.instrument.fitting.recording import Recording
+
+NO_ROOM = "Leave out the noise of the room: better to play, further from the recording."
 
 
 def fit(
@@ -28,6 +31,7 @@ def fit(
     modes: Annotated[int, Parameter(help="Most modes a voice plays.")] = 256,
     bands: Annotated[int, Parameter(help="Bands of noise.")] = 24,
     scatter: Annotated[float, Parameter(help="0…1: unevenness drawn for predicted keys.")] = 0.0,
+    no_room: Annotated[bool, Parameter(name="--no-room", show_default=False, help=NO_ROOM)] = False,
     title: Annotated[str | None, Parameter(help="Else the preset's name.")] = None,
     licence: Annotated[str, Parameter(help="Of the recordings, kept in the preset.")] = "",
     credit: Annotated[str, Parameter(help="Whom the recordings are owed to.")] = "",
@@ -51,15 +55,14 @@ def fit(
     for recording in heard:
         for text in recording.warnings:
             warn(f"{recording.name}: {text}")
-    with progress(
-        f"Fitting {', '.join(r.name for r in heard[:3])}{' …' if len(heard) > 3 else ''}", talk
-    ) as update:
+    with progress(f"Fitting {_named(heard)}", talk) as update:
         fitted = fit_instrument(
             heard,
             keys=_numbers("keys", keys),
             velocities=_numbers("velocities", velocities),
             bands=bands,
             scatter=scatter,
+            room=not no_room,
             progress=update,
         )
     label = Label(
@@ -67,7 +70,7 @@ def fit(
         title=title or out.stem,
         licence=licence,
         credit=credit,
-        description=f"Fitted to {', '.join(recording.name for recording in heard)}.",
+        description=f"Fitted to {_named(heard)}.",
     )
     preset = write_preset(out, label, fitted.instrument, modes)
     scores = evaluate(preset, fitted)
@@ -78,6 +81,13 @@ def fit(
         say(talk, f"Report: {report}")
     _tell(out, scores, talk)
     return 0
+
+
+def _named(recordings: list[Recording]) -> str:
+    names = [recording.name for recording in recordings]
+    return (
+        ", ".join(names) if len(names) < 4 else f"{names[0]}, {names[1]} and {len(names) - 2} more recordings"
+    )
 
 
 def _check_target(out: Path, force: bool) -> None:

@@ -9,7 +9,7 @@ from rtsynth.cli.flags import Talk
 from rtsynth.cli.output import say, warn_of
 
 if TYPE_CHECKING:
-    from rtsynth.instrument import Instrument
+    from rtsynth.instrument import Instrument, Preset
     from rtsynth.io.midi_files import MidiPiece
 
 
@@ -19,15 +19,16 @@ def load_instrument(preset: str, seed: int, talk: Talk, alias: bool = False) -> 
     from rtsynth.instrument import Instrument
 
     loaded = rtsynth.load_preset(preset)
-    announce_compiling(talk)
+    announce_compiling(talk, loaded)
     return Instrument(loaded, seed=seed, alias=alias)
 
 
-def announce_compiling(talk: Talk) -> None:
-    """Say why nothing is heard yet when the sampler's loops have never been compiled on this machine."""
+def announce_compiling(talk: Talk, preset: Preset | None = None) -> None:
+    """Say why nothing is heard yet when loops have never been compiled on this machine: a preset's own, or any."""
+    from rtsynth.instrument.tables import shape_of
     from rtsynth.sampler.compiled import is_cached
 
-    if not is_cached():
+    if not is_cached(*(shape_of(preset, 48000.0).loops if preset else ())):
         say(talk, "compiling the sampler, once for this machine (about 3 s) …")
 
 

@@ -99,27 +99,26 @@ def gaussians(instrument: Instrument, note: int, segments: int, knob: float | No
 
 def _of_rows(shape: Shape, rows: NDArray[np.intp], segments: int) -> NDArray[np.int64]:
     """Numbers of these rows' Gaussians: of their start, re then im, and of their noise, segment by segment."""
-    pairs = (shape.rows - shape.paired_from) // 2
     noise = np.arange(segments * SEGMENT if rows.size else 0)
     if not shape.innovations:
-        noise = _of_noise(shape.paired_from - shape.noisy_from, rows - shape.noisy_from, segments, pairs)
+        noise = _of_noise(shape, rows, segments)
     return np.concatenate([rows, shape.rows + rows, 2 * shape.rows + noise])
 
 
-def _of_noise(singles: int, rows: NDArray[np.intp], segments: int, pairs: int) -> NDArray[np.intp]:
-    """Places among a voice's noise that these rows hear: in every segment (64, singles), then (64, pairs)."""
-    single, first = (
-        rows[(rows >= 0) & (rows < singles)],
-        rows[(rows >= singles) & (rows < singles + pairs)] - singles,
+def _of_noise(shape: Shape, rows: NDArray[np.intp], segments: int) -> NDArray[np.intp]:
+    """Places among a voice's noise that these rows hear: in every segment (64, singles), (64, pairs), (2, kicked)."""
+    pairs = (shape.rows - shape.paired_from) // 2
+    groups = (
+        (shape.noisy_from, shape.paired_from - shape.noisy_from, 2 * SEGMENT),
+        (shape.paired_from, pairs, 2 * SEGMENT),
+        (shape.kicked_from, shape.ringing_from - shape.kicked_from, 2),
     )
-    of_time = np.arange(2 * SEGMENT)
-    in_segment = np.concatenate(
-        [
-            np.add.outer(of_time * singles, single).ravel(),
-            2 * SEGMENT * singles + np.add.outer(of_time * pairs, first).ravel(),
-        ]
-    )
-    return np.add.outer(np.arange(segments) * 2 * SEGMENT * (singles + pairs), in_segment).ravel()
+    drawn, heard = 0, []
+    for first, count, times in groups:
+        mine = rows[(rows >= first) & (rows < first + count)] - first
+        heard.append(drawn + np.add.outer(np.arange(times) * count, mine).ravel())
+        drawn += times * count
+    return np.add.outer(np.arange(segments) * drawn, np.concatenate(heard)).ravel()
 
 
 def check(
@@ -174,7 +173,9 @@ def worst_errors(
     for channel in channels:
         stated, stated_mean = held.kernel(channel).covariance(t, t), held.mean(channel)(t)
         mean, factor = responses.of(channel)
-        scale = np.diag(stated).max() + np.square(stated_mean).max()
+        scale = (
+            np.diag(stated).max() + np.square(stated_mean).max() or 1.0
+        )  # 0: a note hard on the other side
         covariance_errors.append(np.abs(factor @ factor.T - stated).max() / scale)
         mean_errors.append(np.abs(mean - stated_mean).max() / np.sqrt(scale))
     return float(max(covariance_errors)), float(max(mean_errors))

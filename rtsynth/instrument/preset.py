@@ -202,7 +202,7 @@ class Preset(_Table, kw_only=True, frozen=True):
     description: str = ""
     tags: tuple[str, ...] = ()
     gain_db: Decibel = 0.0
-    form: Literal["independent", "innovations"] = "independent"
+    form: Literal["independent", "innovations", "block"] = "independent"
     polyphony: Polyphony = Polyphony()
     tuning: Tuning = Tuning()
     envelope: Envelope = Envelope()

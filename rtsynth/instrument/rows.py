@@ -9,8 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsynth.errors import InputError
 from rtsynth.instrument.preset import AnyLayer, Modes, Noise, Partials, Periodic, Preset, Recorded
 from rtsynth.instrument.recorded import Motion, recorded_rows
+from rtsynth.kernels.kicked import crest, ripple_db
 from rtsynth.kernels.periodic import ClippedWeights
 from rtsynth.kernels.two_regime import Regime
 
@@ -24,6 +26,7 @@ LN1000 = np.log(1000.0)  # a decay of 60 dB
 NEPER = np.log(10.0) / 20.0  # per decibel
 GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 LARGEST_NORMAL = 5.9  # `sampler.noise` draws none above it
+MOST_RIPPLE_DB = 0.5  # of block noise at 48 kHz
 SINGLE, FIRST, SECOND = range(3)  # a row of its own, or one of the two poles of a band
 
 
@@ -217,12 +220,33 @@ def rows_of_key(preset: Preset, note: int, sample_rate: float, alias: bool = Fal
         motions += [bare.motion] if bare.motion else []
     columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
     rows = Rows(**columns, motions=tuple(motions))
+    if preset.form == "block":
+        loud = np.where(kicked(rows), np.sqrt(crest(rows.damping, GRID / sample_rate)), 1.0)
+        rows = replace(rows, left=rows.left * loud, right=rows.right * loud)
     if alias:
         return rows
     fade = np.where(
         rows.pole == SINGLE, rows.frequency < 0.5 * sample_rate, nyquist_fade(rows.frequency, sample_rate)
     )
     return replace(rows, left=rows.left * fade, right=rows.right * fade)
+
+
+def kicked(rows: Rows) -> NDArray[np.bool_]:
+    """(K,): which rows of a preset in the block form get their noise once a segment."""
+    return (rows.pole == SINGLE) & (rows.settled > 0)
+
+
+def refuse_ripple(preset: Preset) -> None:
+    """InputError where block noise would be heard as such: rows that fade between two kicks by too much."""
+    for note in range(128) if preset.form == "block" else ():
+        rows = rows_of_key(preset, note, 48000.0, alias=True)
+        ripple = float(ripple_db(rows.damping[kicked(rows)], GRID / 48000.0).max(initial=0.0))
+        if ripple > MOST_RIPPLE_DB:
+            shortest = 1e3 * LN1000 / rows.damping[kicked(rows)].max()
+            raise InputError(
+                f"preset {preset.name}: block noise ripples by {ripple:.1f} dB on key {note}, where a row of t60 = "
+                f'{shortest:.0f} ms lives (at most {MOST_RIPPLE_DB} dB). Set form = "independent", or a longer t60'
+            )
 
 
 def nyquist_fade(frequency: Array, sample_rate: float) -> Array:

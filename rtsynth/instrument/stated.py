@@ -13,10 +13,21 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsynth.errors import InputError
 from rtsynth.instrument import curves
 from rtsynth.instrument.preset import Curve, Preset
-from rtsynth.instrument.rows import FIRST, GRID, SINGLE, Channel, Rows, nyquist_fade, rows_of_key
+from rtsynth.instrument.rows import (
+    FIRST,
+    GRID,
+    SINGLE,
+    Channel,
+    Rows,
+    nyquist_fade,
+    refuse_ripple,
+    rows_of_key,
+)
 from rtsynth.kernels.algebra import Kernel
+from rtsynth.kernels.kicked import KickedCosines
 from rtsynth.kernels.nonstationary import BentRows, GainedBands, GainedRows
 from rtsynth.kernels.spectral_mixture import DampedCosines, TwoPoleBands
 from rtsynth.kernels.two_regime import seed_crossover, seed_gain
@@ -52,17 +63,18 @@ class HeldNote:
     def kernel(self, channel: Channel) -> Kernel:
         """The covariance: of the rows of one pole and, where there are any, of the bands."""
         singles, bands = (np.flatnonzero(self.rows.pole == pole) for pole in (SINGLE, FIRST))
-        of_singles = self._kernel_of_singles(singles, channel)
         if not bands.size:
-            return of_singles
+            return self._kernel_of_singles(singles, channel)
         rows = self.rows.take(bands)
         law = TwoPoleBands(rows.frequency, np.sqrt(2.0) * rows.damping / (2.0 * np.pi), self.sample_rate)
         of_bands = GainedBands(law, self.gains(channel, bands))
-        return of_singles + of_bands if singles.size else of_bands
+        return self._kernel_of_singles(singles, channel) + of_bands if singles.size else of_bands
 
     def _kernel_of_singles(self, singles: Indices, channel: Channel) -> Kernel:
         rows = self.rows.take(singles)
-        law = DampedCosines(rows.frequency, rows.damping, rows.settled**2, self.variance[singles])
+        fields = rows.frequency, rows.damping, rows.settled**2, self.variance[singles]
+        block = self.preset.form == "block"
+        law = KickedCosines(*fields, GRID / self.sample_rate) if block else DampedCosines(*fields)
         gains = self.gains(channel, singles)
         return BentRows(law, gains, self.turned(singles)) if self.moves else GainedRows(law, gains)
 
@@ -191,6 +203,10 @@ def level_and_mix(preset: Preset, sample_rate: float) -> Array:
 def problems(preset: Preset) -> list[str]:
     """What a valid file may still get wrong: keys without a sounding row, levels no limiter should have to catch."""
     found = []
+    try:
+        refuse_ripple(preset)
+    except InputError as error:
+        found.append(str(error))
     loudest = float(level_and_mix(preset, 48000.0)[0].max())
     for note in (21, 60, 108):
         power = loudest**2 * _power(rows_of_key(preset, note, 48000.0))

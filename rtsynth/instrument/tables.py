@@ -18,12 +18,13 @@ from rtsynth.instrument.rows import (
     SINGLE,
     Indices,
     Rows,
+    refuse_ripple,
     rows_of_key,
     seconds_to_quiet,
     seconds_to_silence,
 )
-from rtsynth.sampler.bank import NOISY_LANES, RINGING_UNROLL
-from rtsynth.sampler.noise import SEGMENT
+from rtsynth.sampler.noise import SEGMENT, window_table
+from rtsynth.sampler.segments import HALF, ROW_LANES
 from rtsynth.sampler.table import KEYS, LAW, PART, Shape, Tables, aligned, cast
 
 assert GRID == SEGMENT
@@ -31,6 +32,9 @@ assert GRID == SEGMENT
 # Slots beyond the polyphony, for voices that fade after they were stolen: as many steals within 5 ms cost no cut.
 FADING_SLOTS = 16
 NEVER = 1 << 60  # segments
+TOGETHER = 4  # ringing rows leave the loop so many at a time; as in native/bank.c
+TABLE_ROWS = 16  # rows are padded to a multiple, a cache line of float32
+LEAST_NOISE = 1e-15  # of a living row, a sample: its state, in units of its noise, must fit a float32
 
 _FREQUENCY, _DAMPING, _LEFT, _RIGHT = (LAW.index(name) for name in ("frequency", "damping", "left", "right"))
 
@@ -40,20 +44,27 @@ def _padded(count: int, to: int) -> int:
 
 
 class _Groups:
-    """Where undamped, ringing and noisy rows and bands lie in the padded table: the same places for every key."""
+    """Where the rows lie in the padded table, group after group: the same places for every key.
 
-    def __init__(self, rows: Rows, innovations: bool) -> None:
+    Undamped rows, kicked rows, those that ring, noisy ones, first and second rows of bands. Loops take rows by
+    ROW_LANES, so every group but the ringing one begins at a multiple.
+    """
+
+    def __init__(self, rows: Rows, form: str) -> None:
         single = rows.pole == SINGLE
-        noisy = single & (rows.settled > 0) & (not innovations)
-        undamped = single & (rows.damping == 0) & ~noisy
-        self.undamped, self.noisy = np.flatnonzero(undamped), np.flatnonzero(noisy)
-        self.ringing = np.flatnonzero(single & ~noisy & ~undamped)
+        living = single & (rows.settled > 0) & (form != "innovations")
+        undamped = single & (rows.damping == 0) & ~living
+        self.undamped, self.ringing = np.flatnonzero(undamped), np.flatnonzero(single & ~living & ~undamped)
+        self.kicked, self.noisy = (
+            np.flatnonzero(living & ((form == "block") == kicks)) for kicks in (True, False)
+        )
         self.first, self.second = (np.flatnonzero(rows.pole == pole) for pole in (FIRST, SECOND))
-        self.ringing_from = _padded(self.undamped.size, RINGING_UNROLL)
-        self.pairs = _padded(self.first.size, NOISY_LANES)
-        driven = _padded(self.noisy.size, NOISY_LANES) + 2 * self.pairs
-        quiet = _padded(self.ringing_from + self.ringing.size, RINGING_UNROLL)
-        self.size = _padded(quiet + driven, NOISY_LANES)
+        self.kicked_from = _padded(self.undamped.size, ROW_LANES)
+        self.ringing_from = self.kicked_from + _padded(self.kicked.size, ROW_LANES)
+        self.pairs = _padded(self.first.size, ROW_LANES)
+        driven = _padded(self.noisy.size, ROW_LANES) + 2 * self.pairs
+        quiet = _padded(self.ringing_from + self.ringing.size, ROW_LANES)
+        self.size = _padded(quiet + driven, TABLE_ROWS)
         self.noisy_from = self.size - driven
         self.paired_from = self.size - 2 * self.pairs
 
@@ -63,6 +74,7 @@ class _Groups:
         ringing = self.ringing[np.argsort(-lasting, kind="stable")]
         groups = (
             (self.undamped, 0),
+            (self.kicked, self.kicked_from),
             (ringing, self.ringing_from),
             (self.noisy, self.noisy_from),
             (self.first, self.paired_from),
@@ -71,7 +83,7 @@ class _Groups:
         order = np.concatenate([group for group, _ in groups])
         place = np.concatenate([start + np.arange(group.size) for group, start in groups])
         heard = int((lasting > -np.inf).sum())
-        return order, place, self.ringing_from + _padded(heard, RINGING_UNROLL)
+        return order, place, self.ringing_from + _padded(heard, TOGETHER)
 
     def parts(self, rows: Rows) -> NDArray[np.int64]:
         """Where the lines and the bands of each recorded layer lie, which are its rows with a curve: (P, len(PART))."""
@@ -84,42 +96,62 @@ class _Groups:
         return found
 
 
-def build(
-    preset: Preset, sample_rate: float, real: Any = np.float32, alias: bool = False
-) -> tuple[Shape, Tables]:
-    """The tables of a preset at a sample rate (hertz); `real` is float32 to play and float64 to prove the law."""
-    innovations = preset.form == "innovations"
-    keys = [rows_of_key(preset, key, sample_rate, alias) for key in range(KEYS)]
-    groups = _Groups(keys[60], innovations)
-    shape = Shape(
+def shape_of(preset: Preset, sample_rate: float, alias: bool = False) -> Shape:
+    """Sizes of the tables, and what their rows are: the same for every key, and quickly told."""
+    rows = rows_of_key(preset, 60, sample_rate, alias)
+    groups, innovations = _Groups(rows, preset.form), preset.form == "innovations"
+    crossover = any(isinstance(layer, Periodic) for layer in preset.layers)
+    return Shape(
         rows=groups.size,
+        kicked_from=groups.kicked_from,
         ringing_from=groups.ringing_from,
         noisy_from=groups.noisy_from,
         paired_from=groups.paired_from,
         slots=preset.polyphony.voices + FADING_SLOTS,
         innovations=innovations,
-        recorded=len(keys[60].motions),
-        crossover=any(isinstance(layer, Periodic) for layer in preset.layers),
+        mono=innovations or not (preset.stereo.width or crossover or rows.motions),
+        recorded=len(rows.motions),
+        crossover=crossover,
         alias=alias,
     )
-    law = np.zeros((KEYS, len(LAW), groups.size))
+
+
+def build(
+    preset: Preset, sample_rate: float, real: Any = np.float32, alias: bool = False
+) -> tuple[Shape, Tables]:
+    """The tables of a preset at a sample rate (hertz); `real` is float32 to play and float64 to prove the law.
+
+    Raises InputError for block noise that would be heard as such.
+    """
+    refuse_ripple(preset)
+    shape = shape_of(preset, sample_rate, alias)
+    keys = [rows_of_key(preset, key, sample_rate, alias) for key in range(KEYS)]
+    groups = _Groups(keys[60], preset.form)
+    law, sides = np.zeros((KEYS, len(LAW), groups.size)), np.zeros((KEYS, 2))
     alive, quiet = np.zeros(KEYS), np.zeros(KEYS)
     for key, rows in enumerate(keys):
         order, place, alive[key] = groups.places(rows)
-        law[key][:, place] = _law_columns(rows.take(order), sample_rate)
+        law[key][:, place] = _law_columns(rows.take(order), sample_rate, preset.form)
         quiet[key] = min(np.ceil(seconds_to_quiet(rows) * sample_rate / SEGMENT), NEVER)
+    if shape.mono:
+        for key in range(KEYS):
+            sides[key] = _one_course(law[key])
     motion = _motion(law, shape, sample_rate)
-    one_noise = _innovations_tables(law, motion[2]) if innovations else [np.zeros(1)] * 4
+    one_noise = _innovations_tables(law, motion[2]) if shape.innovations else [np.zeros(1)] * 4
+    turned = motion[0].transpose(0, 3, 2, 1)[:, ::-1] if shape.innovations else np.zeros((KEYS, 1))
     parts, strokes, axes, times, octaves, gains = _curves(preset, keys, groups, sample_rate)
-    powers, advance, step = (_with_slots(part, shape.slots, real) for part in motion)
+    powers, half, step, turned = (_with_slots(part, shape.slots, real) for part in (*motion, turned))
     gain, response, deviation, start = (cast(part, real) for part in one_noise)
     return shape, Tables(
         law=cast(law, real),
+        sides=cast(sides, real),
         alive=cast(alive, np.int64),
         quiet=cast(quiet, np.int64),
+        windows=cast(window_table(), real),
         powers=powers,
-        advance=advance,
+        half=half,
         step=step,
+        turned=turned,
         gain=gain,
         response=response,
         deviation=deviation,
@@ -133,6 +165,17 @@ def build(
     )
 
 
+def _one_course(law: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Left and right of a key's rows over their levels (2,), which take their place in its `law` (len(LAW), R)."""
+    level = np.hypot(law[_LEFT], law[_RIGHT])
+    if not level.any():
+        return np.zeros(2)
+    loudest = int(level.argmax())
+    side = np.array([law[_LEFT, loudest], law[_RIGHT, loudest]]) / level[loudest]
+    law[_LEFT], law[_RIGHT] = level, 0.0
+    return side
+
+
 def _with_slots(part: NDArray[Any], slots: int, real: Any) -> NDArray[Any]:
     """A table of every key, and room for that of every voice whose pitch is its own."""
     out = aligned((KEYS + slots, *part.shape[1:]), real)
@@ -141,10 +184,12 @@ def _with_slots(part: NDArray[Any], slots: int, real: Any) -> NDArray[Any]:
     return out
 
 
-def _law_columns(rows: Rows, sample_rate: float) -> NDArray[np.float64]:
+def _law_columns(rows: Rows, sample_rate: float, form: str) -> NDArray[np.float64]:
     """The columns of `Tables.law` for rows in table order: (len(LAW), K)."""
-    # q = s² (1 - |λ|²) without the cancellation at slow decays.
-    noise = rows.settled * np.sqrt(-np.expm1(-2.0 * rows.damping / sample_rate))
+    # q = s² (1 - |λ|²), or of λ^32 where rows are kicked, without the cancellation at slow decays.
+    every = SEGMENT if form == "block" else 1
+    noise = rows.settled * np.sqrt(-np.expm1(-2.0 * every * rows.damping / sample_rate))
+    noise = np.where(rows.settled > 0, np.maximum(noise, LEAST_NOISE), 0.0)
     spread, link = np.ones(len(rows)), np.zeros(len(rows), complex)
     for pole in (FIRST, SECOND):
         mine = rows.pole == pole
@@ -219,18 +264,18 @@ def release_rates(preset: Preset, sample_rate: float) -> NDArray[np.float64]:
 
 
 def _motion(law: NDArray[np.float64], shape: Shape, sample_rate: float) -> tuple[NDArray[np.float64], ...]:
-    """λ^0…λ^31 (KEYS, R, 2, 32), λ^32 and λ (KEYS, 2, R)."""
+    """λ^0…λ^15 (KEYS, R, 2, 16), λ^16 and λ (KEYS, 2, R)."""
     side = np.zeros(
         shape.rows
     )  # a band's poles stand to either side of its centre, as far as they are damped
     side[shape.paired_from :] = np.repeat([1.0, -1.0], (shape.rows - shape.paired_from) // 2)
     pole = (-law[:, _DAMPING] + 2j * np.pi * law[:, _FREQUENCY] + 1j * side * law[:, _DAMPING]) / sample_rate
     one = np.exp(pole)
-    whole = np.exp(SEGMENT * pole)
-    powers = np.exp(pole[..., None] * np.arange(SEGMENT))
+    half = np.exp(HALF * pole)
+    powers = np.exp(pole[..., None] * np.arange(HALF))
     return (
         np.stack([powers.real, powers.imag], axis=2),
-        np.stack([whole.real, whole.imag], axis=1),
+        np.stack([half.real, half.imag], axis=1),
         np.stack([one.real, one.imag], axis=1),
     )
 
@@ -238,7 +283,7 @@ def _motion(law: NDArray[np.float64], shape: Shape, sample_rate: float) -> tuple
 def _innovations_tables(law: NDArray[np.float64], step: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """K (KEYS, 2, R), response (KEYS, 32), deviation (KEYS,), start factor (KEYS, 2R, 2R).
 
-    The rows' gains become their variances; what is common to them stays in LEFT and RIGHT.
+    The rows' levels become their variances, and are 1 in `law` from then on.
     """
     from rtsynth.statespace.innovations import innovations
 
@@ -246,8 +291,7 @@ def _innovations_tables(law: NDArray[np.float64], step: NDArray[np.float64]) -> 
     gain, response = np.zeros((KEYS, 2, size)), np.zeros((KEYS, SEGMENT))
     deviation, start = np.zeros(KEYS), np.zeros((KEYS, 2 * size, 2 * size))
     for key in range(KEYS):
-        left, right = law[key, _LEFT], law[key, _RIGHT]
-        level = np.hypot(left, right)
+        level = law[key, _LEFT].copy()
         live = np.flatnonzero(level)
         if not live.size:
             continue
@@ -255,10 +299,9 @@ def _innovations_tables(law: NDArray[np.float64], step: NDArray[np.float64]) -> 
         model = innovations(pole, level[live] ** 2)
         gain[key, :, live] = np.stack([model.gain.real, model.gain.imag], axis=1)
         deviation[key] = np.sqrt(model.noise_variance)
-        response[key, 0] = 1.0
-        response[key, 1:] = (model.gain * pole ** np.arange(SEGMENT - 1)[:, None]).real.sum(axis=1)
+        response[key, HALF] = 1.0
+        response[key, HALF + 1 :] = (model.gain * pole ** np.arange(HALF - 1)[:, None]).real.sum(axis=1)
         both = np.concatenate([live, size + live])
         start[key][np.ix_(both, both)] = model.start_factor
-        law[key, _LEFT] = left[live[0]] / level[live[0]]
-        law[key, _RIGHT] = right[live[0]] / level[live[0]]
+        law[key, _LEFT] = 1.0
     return [gain, response, deviation, start]

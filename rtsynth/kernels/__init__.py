@@ -3,6 +3,7 @@
 from rtsynth.kernels.algebra import Kernel, Lines, Product, Scale, Stationary, Sum, Terms
 from rtsynth.kernels.approximation import Approximation, ExponentialSum
 from rtsynth.kernels.envelope import DrivenRotations, GaussianCosine, one_pair, taylor, two_pairs
+from rtsynth.kernels.kicked import KickedCosines
 from rtsynth.kernels.nonstationary import (
     BentRows,
     FaithfulMixture,
@@ -49,6 +50,7 @@ __all__ = [
     "GaussianCosine",
     "HarmonicSeries",
     "Kernel",
+    "KickedCosines",
     "Lines",
     "Matern",
     "Matern32",

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rtsynth.kernels.algebra import Kernel, times
+from rtsynth.kernels.kicked import KickedCosines
 from rtsynth.kernels.periodic import HarmonicSeries
 from rtsynth.kernels.spectral_mixture import DampedCosines, TwoPoleBands
 from rtsynth.kernels.value import Array, Curve, Value, read_only
@@ -79,7 +80,7 @@ class Gain(Kernel):
 class GainedRows(Kernel):
     """sum_k gains_k(t) gains_k(t') k_k(t, t') over rows k; `gains` takes times (N,) s to (N, K)."""
 
-    rows: DampedCosines
+    rows: DampedCosines | KickedCosines
     gains: Curve
 
     @property
@@ -106,7 +107,7 @@ class BentRows(Kernel):
     rotation and not in the decay, so the variance is that of `GainedRows`.
     """
 
-    rows: DampedCosines
+    rows: DampedCosines | KickedCosines
     gains: Curve
     turned: Curve
 

@@ -40,9 +40,11 @@ def cache_directory() -> Path:
     return Path(base) / f"loops-{_digest()}"
 
 
-def is_cached() -> bool:
-    """Whether the loops were compiled on this machine before: if not, the first `prepare` takes a few seconds."""
-    return any(cache_directory().glob("**/*.nbc"))
+def is_cached(*names: str) -> bool:
+    """Whether these loops (none named: any) were compiled on this machine before: else preparing takes seconds."""
+    # numba names a file by where the function is written: "bank._draw_loop.locals.draw-30.py311.1.nbc".
+    patterns = [f"**/*[._]{name}_loop.*.nbc" for name in names] or ["**/*.nbc"]
+    return all(any(cache_directory().glob(pattern)) for pattern in patterns)
 
 
 _numba: Any = numba  # its annotations lack what its manual documents

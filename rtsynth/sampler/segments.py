@@ -17,8 +17,7 @@ Noise for `noisy` and `kick` comes from windows of a table of normals (rtsynth/s
 
 from __future__ import annotations
 
-import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import from_dtype, types
@@ -50,37 +49,11 @@ _S, _H, _L, _G = U(SEGMENT), U(HALF), U(ROW_LANES), U(WINDOW_ROWS)
 _COUNT, _WORDS = types.int64, types.CPointer(types.uint32)
 
 
-class SegmentLoops(NamedTuple):
-    """The compiled loops; `.address` of each is what C calls."""
-
-    windows: Any
-    ringing: Any
-    ringing_mono: Any
-    kick: Any
-    noisy: Any
-    noisy_mono: Any
-    innovations: Any
-
-
-@functools.cache
-def segment_loops(real: Any = np.float32) -> SegmentLoops:
-    """Compile the loops for `real` (numpy.float32 or numpy.float64), or load them from the cache."""
-    return SegmentLoops(
-        _windows_loop(),
-        _ringing_loop(real),
-        _ringing_mono_loop(real),
-        _kick_loop(real),
-        _noisy_loop(real),
-        _noisy_mono_loop(real),
-        _innovations_loop(real),
-    )
-
-
 def _pointer(real: Any) -> types.CPointer:
     return types.CPointer(from_dtype(np.dtype(real)))
 
 
-def _windows_loop() -> Any:
+def windows_loop(real: Any) -> Any:
     @callback(types.void(_WORDS, _WORDS, types.int64, _COUNT, _COUNT, _WORDS))
     def windows(low, high, first_sample, samples, count, at):
         """Where `count` rows read their noise: at (groups of 64 rows, 2, samples), see `noise.draw_windows`."""
@@ -182,7 +155,7 @@ def _moving_rows(powers, middle, gains, y, n, count):
     store(y, _S + _H, fma(late, right3, right1))
 
 
-def _ringing_loop(real: Any) -> Any:
+def ringing_loop(real: Any) -> Any:
     p = _pointer(real)
 
     @callback(types.void(p, p, p, p, p, p, types.int64, _COUNT, _COUNT))
@@ -218,7 +191,7 @@ def _mono_rows(powers, middle, y, n, count):
     store(y, _H, sub(re1, im1))
 
 
-def _ringing_mono_loop(real: Any) -> Any:
+def ringing_mono_loop(real: Any) -> Any:
     p = _pointer(real)
 
     @callback(types.void(p, p, p, p, p, p, _COUNT, _COUNT))
@@ -231,7 +204,7 @@ def _ringing_mono_loop(real: Any) -> Any:
     return ringing_mono
 
 
-def _kick_loop(real: Any) -> Any:
+def kick_loop(real: Any) -> Any:
     p = _pointer(real)
 
     @callback(types.void(p, p, _WORDS, types.int64, p, _COUNT, _COUNT))
@@ -312,7 +285,7 @@ _noisy_moving = _noisy_rows(stereo=True, moving=True)
 _noisy_mono = _noisy_rows(stereo=False, moving=False)
 
 
-def _noisy_loop(real: Any) -> Any:
+def noisy_loop(real: Any) -> Any:
     p = _pointer(real)
 
     @callback(types.void(p, p, _WORDS, p, p, p, types.int64, _COUNT, _COUNT))
@@ -333,7 +306,7 @@ def _noisy_loop(real: Any) -> Any:
     return noisy
 
 
-def _noisy_mono_loop(real: Any) -> Any:
+def noisy_mono_loop(real: Any) -> Any:
     p = _pointer(real)
 
     @callback(types.void(p, p, _WORDS, p, p, p, _COUNT, _COUNT))
@@ -392,7 +365,7 @@ def _filtered(response, e, y):
     store(y, _H, add(even1, odd1))
 
 
-def _innovations_loop(real: Any) -> Any:
+def innovations_loop(real: Any) -> Any:
     p = _pointer(real)
 
     @callback(types.void(p, p, p, p, p, p, p, p, p, _COUNT, _COUNT))

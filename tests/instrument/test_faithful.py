@@ -82,5 +82,5 @@ def test_the_octave_of_the_second_regime_is_heard(spectrum: Callable[[bool], Arr
 
 
 def test_another_piano_has_other_peaks() -> None:
-    found = peaks(spectrum_db(True, "piano"))
+    found = peaks(spectrum_db(True, "piano-modelled"))
     assert len(found) != len(PUBLISHED) or found != pytest.approx(PUBLISHED, abs=ONE_DRAW)

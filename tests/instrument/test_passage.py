@@ -112,7 +112,7 @@ def test_the_innovations_form_released() -> None:
 
 def test_rows_that_pass_nyquist_under_the_wheel() -> None:
     """Key 60 of the piano has partials up to and beyond 24 kHz."""
-    preset = changed(load("piano"), layers__body=None, layers__tilt_db=0.0, layers__loss=0.0)
+    preset = changed(load("piano-modelled"), layers__body=None, layers__tilt_db=0.0, layers__loss=0.0)
     script = passage(on(), wheel(40, 1.0), wheel(101, -1.0))
     assert max(errors(preset, script)) < EXACT
 
@@ -169,7 +169,7 @@ def test_on_on_off_releases_the_older() -> None:
 
 
 def test_keys_without_dampers_are_not_released() -> None:
-    preset = changed(load("piano"), envelope__undamped_above=60)
+    preset = changed(load("piano-modelled"), envelope__undamped_above=60)
     (strike,) = strikes(preset, passage(on(), off(10)), FRAMES, RATE)
     assert (strike.fade == 1.0).all()
 

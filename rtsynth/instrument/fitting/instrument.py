@@ -12,6 +12,7 @@ from rtsynth.instrument.fitting.keyboard import LEAST_KEYS, Keyboard
 from rtsynth.instrument.fitting.note import fit_note
 from rtsynth.instrument.fitting.pitch import Pitch, fundamental
 from rtsynth.instrument.fitting.recording import Recording
+from rtsynth.instrument.fitting.room import without_room
 from rtsynth.instrument.fitting.velocity import by_key, merge, spread_tilts, velocities_by_level
 from rtsynth.instrument.stroke import Stroke
 
@@ -35,13 +36,15 @@ def fit_instrument(
     velocities: Sequence[float] | None = None,
     bands: int = 24,
     scatter: float = 0.0,
+    room: bool = True,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Fitted:
     """Fit notes of one instrument, at any keys and velocities; `keys` and `velocities` are heard where not given.
 
     A single recording keeps free noise gains every 20 ms. Of several, the noise is parametric (a floor and two decays
     a band), and keys between them are predicted where all are struck. `scatter`, 0…1, is how much of what no law
-    predicts of a key's partials is drawn: 0 is the best guess, 1 as uneven as recorded keys.
+    predicts of a key's partials is drawn: 0 is the best guess, 1 as uneven as recorded keys. Without `room`, struck
+    notes lose the noise of the room they were recorded in.
 
     Raises InputError, UsageError.
     """
@@ -66,7 +69,8 @@ def fit_instrument(
     instrument = _over_the_keyboard(
         spread_tilts(merged), [heard_at[stroke.key] for stroke in merged], scatter
     )
-    return Fitted(tuple(recordings), tuple(strokes), tuple(instrument))
+    played = instrument if room else map(without_room, instrument)
+    return Fitted(tuple(recordings), tuple(strokes), tuple(played))
 
 
 def _fit_at(

@@ -23,12 +23,15 @@ from rtsynth.instrument.stroke import Stroke
 
 Array = NDArray[np.float64]
 
-INSTANTS = np.array([0.03, 0.1, 0.3, 1.0, 2.0, 4.0])  # seconds at which levels are compared
+INSTANTS = np.array([0.008, 0.03, 0.1, 0.3, 1.0, 2.0, 4.0])  # seconds at which levels are compared
 WHILE = np.linspace(0.7, 1.4, 16)  # around an instant, as shares of it
-RATES = np.geomspace(0.05, 150.0, 24)  # 1/s: decays that a predicted partial may be made of
+RATES = np.geomspace(
+    0.05, 60.0, 24
+)  # 1/s: decays a predicted partial may be made of; faster ones would start too loud
 FAINT_DB = -80.0  # below the loudest partial: not predicted
 HIGHEST = 16000.0  # hertz
 LEAST_KEYS = 2  # strokes of different keys that a law needs
+FALLEN_DB = -70.0  # since the first instant: a partial that far down is gone, wherever it goes from there
 MOST_PARTIALS = 200
 NEAR = 0.25  # of f0: how far from a partial its modes may be
 LEAST_INHARMONICITY = 1e-7
@@ -173,7 +176,9 @@ class Keyboard:
         first, deviation = self._first.predict(x)
         falls = np.exp(np.stack([fall.predict(x)[0] for fall in self._falls], axis=1))
         draws = np.random.default_rng([seed, key])
-        first = _uneven(first, scatter * self._first.scatter * draws.standard_normal(first.size))
+        first = _uneven(
+            first, self._first.scatter * draws.standard_normal(first.size), self._first.scatter, scatter
+        )
         level_db = first[:, None] - np.concatenate(
             [np.zeros((first.size, 1)), np.cumsum(falls * np.diff(INSTANTS), axis=1)], axis=1
         )
@@ -236,11 +241,15 @@ class Keyboard:
         )
 
 
-def _uneven(level_db: Array, scatter_db: Array) -> Array:
-    """Levels (P,) with the scatter (P,) of single partials, and the energy they had together without it."""
-    scattered = level_db + scatter_db
+def _uneven(level_db: Array, scatter_db: Array, deviation_db: float, share: float) -> Array:
+    """Levels (P,) with a share of the scatter (P,), and with the energy that so much scatter adds on average.
+
+    Levels are predicted in decibels; the mean energy of what scatters around them by σ dB is (ln 10)/20 σ² dB higher.
+    """
+    scattered = level_db + share * scatter_db
     energy, before = (np.sum(10.0 ** (x / 10.0)) for x in (scattered, level_db))
-    return scattered - 10.0 * np.log10(energy / before)
+    lift_db = share * np.log(10.0) / 20.0 * deviation_db**2
+    return scattered + lift_db - 10.0 * np.log10(energy / before)
 
 
 def _modes_of(frequency: float, level_db: Array, phase: float) -> NDArray[np.complex128]:
@@ -248,9 +257,9 @@ def _modes_of(frequency: float, level_db: Array, phase: float) -> NDArray[np.com
 
     They are in phase, so that the envelope is their sum and has the levels asked for, without beats.
     """
-    envelope = 10.0 ** (level_db / 20.0)
+    envelope = 10.0 ** (np.maximum(level_db, level_db[0] + FALLEN_DB) / 20.0)
     basis = np.exp(-np.outer(INSTANTS, RATES))
-    share, _ = nnls(basis / envelope[:, None], np.ones(INSTANTS.size))
+    share, _ = nnls(basis / envelope[:, None], np.ones(INSTANTS.size), maxiter=50 * RATES.size)
     used = np.flatnonzero(share > 0)
     turned = share[used] * np.exp(1j * phase)
     return np.stack([np.full(used.size, frequency), RATES[used], turned], axis=1).astype(complex)
