@@ -23,6 +23,11 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m pytest bench --benchmark-sort=name
 	$(BIN)/python bench/callback.py
 	$(BIN)/python bench/cold_start.py
+	$(BIN)/python bench/fitting.py
+	$(BIN)/python bench/keyboard.py
+	$(BIN)/python bench/speech.py
+	$(BIN)/python bench/live.py
+	$(BIN)/python bench/fill.py
 	$(BIN)/python -m pip install -q -e ".[peers]"
 	$(BIN)/python bench/peers.py
 

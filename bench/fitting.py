@@ -2,9 +2,10 @@
 
     python bench/fitting.py [NAME …] [--draws 8] [--full] [--parametric] [--bands 32] [--json]
 
-A note is fitted, drawn several times, and every figure is of those same draws (rtsynth/instrument/fitting/metrics.py):
-8 of a struck note, 4 of a sustained one, 16 of each with --full; fewer draws raise ENV by 0.1 to 0.2. The time is CPU
-time of the whole fit, in a process that has fitted a note before. NAME chooses the notes whose file names contain it.
+A note is fitted, written as a preset, played several times by the compiled voices, and every figure is of those takes
+(rtsynth/instrument/fitting/metrics.py): 8 of a struck note, 4 of a sustained one, 16 of each with --full; fewer raise
+ENV by 0.1 to 0.2. The time is CPU time of the whole fit, in a process that has fitted a note before. NAME chooses the
+notes whose file names contain it.
 
 Needs the recordings in ../shared/data; without them it says so and ends with 0. Ends with 6 when a figure over all
 notes misses what is asked; with a NAME nothing is asked.
@@ -16,19 +17,22 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from rtsynth.instrument.fitting.evaluation import play
 from rtsynth.instrument.fitting.metrics import measure
-from rtsynth.instrument.fitting.noise import draw_bands
-from rtsynth.instrument.fitting.note import as_recorded, fit_note
+from rtsynth.instrument.fitting.modes import MOST_MODES
+from rtsynth.instrument.fitting.note import fit_note
 from rtsynth.instrument.fitting.recording import Recording, prepare
+from rtsynth.instrument.fitting.writing import Label, write_preset
 from rtsynth.instrument.stroke import Stroke
 
 Array = NDArray[np.float64]
@@ -77,14 +81,10 @@ def read(path: Path) -> Recording:
 
 
 def render(stroke: Stroke, recording: Recording, draws: int) -> Array:
-    """What the instrument plays in the recording's place, to its end and not looped: (draws, N)."""
-    rate, count = recording.sample_rate, recording.samples.size - recording.onset
-    out = np.zeros((draws, recording.samples.size))
-    out[:, recording.onset :] = as_recorded(stroke, rate, count)
-    for seed, take in enumerate(out):
-        rng = np.random.default_rng(seed)
-        take[recording.onset :] += draw_bands(replace(stroke, loop=None), rate, count, rng)
-    return out
+    """What the compiled instrument plays in the recording's place, to its end and not looped: (draws, N)."""
+    with tempfile.TemporaryDirectory() as folder:
+        preset = write_preset(Path(folder) / "note.toml", Label("note", "note"), [stroke], MOST_MODES)
+        return play(preset, stroke, recording, range(1, draws + 1))
 
 
 def row(path: Path, bands: int, parametric: bool, draws: int | None) -> Row:

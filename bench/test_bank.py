@@ -28,7 +28,7 @@ from rtsynth.instrument import Instrument, preset
 from rtsynth.messages import Kind, message
 from rtsynth.sampler.bank import loops
 from rtsynth.sampler.noise import SEGMENT, window_table
-from rtsynth.sampler.segments import HALF, segment_loops
+from rtsynth.sampler.segments import HALF
 from rtsynth.sampler.table import aligned
 
 BLOCK = 64  # frames
@@ -49,6 +49,12 @@ FORMS = {
         kind = "noise"
         bands = {rows}
         life = 1.0""",
+    "block": """
+        form = "block"
+        [[layers]]
+        kind = "partials"
+        count = {rows}
+        life = 1.0""",
     "independent": """
         [[layers]]
         kind = "partials"
@@ -60,16 +66,21 @@ FORMS = {
         count = {rows}
         t60 = 1000.0""",
 }
-# Multiplications and additions of the sample-rate part, counted as FMAs: what a form in stereo cannot do without.
-FMAS = {"innovations": 4.0, "independent": 6.0, "ringing": 4.0, "block": 4.0}
+# Multiplications and additions of the sample-rate part, counted as FMAs: what a form cannot do without, with the rows
+# together in one place (mono) or each in its own (wide).
+FMAS = {
+    "mono": {"innovations": 4.0, "independent": 5.0, "ringing": 2.0, "block": 2.0},
+    "wide": {"independent": 6.0, "ringing": 4.0, "block": 4.0},
+}
 
 
-def playing(form: str, rows: int, voices: int = VOICES) -> Engine:
+def playing(form: str, rows: int, voices: int = VOICES, width: float = 0.0) -> Engine:
     """An engine whose one instrument, of `rows` rows a voice, holds all its voices; it splits at every 64 frames."""
     text = f'schema = 1\nname = "bench"\ntitle = "{form}"\ngain_db = -60.0\n{FORMS[form].format(rows=rows)}\n'
     parsed = preset.parse(text.encode(), "bench")
     polyphony = msgspec.structs.replace(parsed.polyphony, voices=voices, per_key=MOST_VOICES // 32)
-    instrument = Instrument(msgspec.structs.replace(parsed, polyphony=polyphony))
+    stereo = msgspec.structs.replace(parsed.stereo, width=width)
+    instrument = Instrument(msgspec.structs.replace(parsed, polyphony=polyphony, stereo=stereo))
     engine = Engine([instrument], 48000.0, max_block=BLOCK)
     for i in range(voices):
         engine.send(message(Kind.NOTE_ON, number=30 + i % 32, value=0.8))
@@ -118,16 +129,19 @@ def report(benchmark: Any, name: str, fmas: float, rate: float, samples: int, as
 
 
 @pytest.mark.parametrize("rows", [24, 64])
-@pytest.mark.parametrize("form", list(FORMS))
-def test_whole_engine(benchmark, fma_rate: float, form: str, rows: int) -> None:
-    with playing(form, rows) as engine:
+@pytest.mark.parametrize(
+    ("place", "form"), [(place, form) for place, forms in FMAS.items() for form in forms]
+)
+def test_whole_engine(benchmark, fma_rate: float, place: str, form: str, rows: int) -> None:
+    with playing(form, rows, width=0.5 * (place == "wide")) as engine:
         benchmark.group = "a component and a sample, the whole engine"
         out = np.empty((BLOCK * BLOCKS, 2), np.float32)
         benchmark.pedantic(engine.process, args=(out,), rounds=200, warmup_rounds=5)
         assert engine.active_voices == VOICES  # all that time
     asked = ASKED.get(form, {}).get(rows)
     samples = VOICES * rows * BLOCK * BLOCKS
-    report(benchmark, f"engine, {form}, D = {rows}", FMAS[form], fma_rate, samples, asked)
+    name = f"engine, {form}, {place}, D = {rows}"
+    report(benchmark, name, FMAS[place][form], fma_rate, samples, asked)
 
 
 # ---- the loops by themselves ----
@@ -164,7 +178,7 @@ class Table:
 
 
 def _ringing(moving: int) -> Callable[[Table], Callable[[int], None]]:
-    ringing = segment_loops().ringing.ctypes
+    ringing = loops().ringing.ctypes
 
     @njit
     def play(powers, half, x, middle, gains, y, first, segments):
@@ -179,7 +193,7 @@ def _ringing(moving: int) -> Callable[[Table], Callable[[int], None]]:
 
 
 def _ringing_mono() -> Callable[[Table], Callable[[int], None]]:
-    ringing = segment_loops().ringing_mono.ctypes
+    ringing = loops().ringing_mono.ctypes
 
     @njit
     def play(powers, half, x, middle, gains, y, segments):
@@ -194,8 +208,8 @@ def _ringing_mono() -> Callable[[Table], Callable[[int], None]]:
 
 
 def _block(mono: bool) -> Callable[[Table], Callable[[int], None]]:
-    ring, kick, windows = (getattr(segment_loops(), name).ctypes for name in ("ringing", "kick", "windows"))
-    ring_mono = segment_loops().ringing_mono.ctypes
+    ring, kick, windows = (getattr(loops(), name).ctypes for name in ("ringing", "kick", "windows"))
+    ring_mono = loops().ringing_mono.ctypes
 
     @njit
     def play(powers, half, x, middle, gains, y, scale, noise, at, keys, segments):
@@ -224,9 +238,7 @@ def _block(mono: bool) -> Callable[[Table], Callable[[int], None]]:
 
 
 def _noisy(moving: int, mono: bool) -> Callable[[Table], Callable[[int], None]]:
-    stereo, single, windows = (
-        getattr(segment_loops(), name).ctypes for name in ("noisy", "noisy_mono", "windows")
-    )
+    stereo, single, windows = (getattr(loops(), name).ctypes for name in ("noisy", "noisy_mono", "windows"))
 
     @njit
     def play(step, noise, at, x, gains, y, keys, segments):
@@ -244,7 +256,7 @@ def _noisy(moving: int, mono: bool) -> Callable[[Table], Callable[[int], None]]:
 
 
 def _innovations() -> Callable[[Table], Callable[[int], None]]:
-    innovations, draw = segment_loops().innovations.ctypes, loops().draw_scalar.ctypes
+    innovations, draw = loops().innovations.ctypes, loops().draw_scalar.ctypes
 
     @njit
     def play(powers, turned, half, gain, response, e, x, middle, y, keys, segments):

@@ -29,7 +29,7 @@ def fit(
     keys: Annotated[str | None, Parameter(help="MIDI keys, comma-separated; else heard.")] = None,
     velocities: Annotated[str | None, Parameter(help="0…1, comma-separated; else by level.")] = None,
     modes: Annotated[int, Parameter(help="Most modes a voice plays.")] = 256,
-    bands: Annotated[int, Parameter(help="Bands of noise.")] = 24,
+    bands: Annotated[int, Parameter(help="Bands of noise.")] = 32,
     scatter: Annotated[float, Parameter(help="0…1: unevenness drawn for predicted keys.")] = 0.0,
     no_room: Annotated[bool, Parameter(name="--no-room", show_default=False, help=NO_ROOM)] = False,
     title: Annotated[str | None, Parameter(help="Else the preset's name.")] = None,

@@ -168,7 +168,7 @@ def partials(stroke: Stroke) -> Table:
             sure(float(stroke.frequency[i]), stroke.frequency_std, i, 2),
             sure(float(stroke.damping[i]), stroke.damping_std, i, 2),
             f"{t60[i]:.2f}",
-            f"{stroke.damping[i] / np.pi:.3f}",
+            sure(float(stroke.damping[i] / np.pi), stroke.damping_std / np.pi, i, 3),
             sure(float(level[i]), stroke.level_std_db, i, 1),
         )
         for i in order

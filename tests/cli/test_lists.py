@@ -30,7 +30,7 @@ def test_presets_list_show_and_validate() -> None:
     assert [preset["name"] for preset in json.loads(rtsynth("presets", "list", "--json").out)] == names
     shown = rtsynth("presets", "show", "piano")
     assert shown.code == 0
-    assert "GP piano" in shown.out
+    assert "Grand piano" in shown.out
     assert json.loads(rtsynth("presets", "show", "piano", "--json").out)["name"] == "piano"
     valid = rtsynth("presets", "validate", *names)
     assert (valid.code, valid.err) == (0, "")
