@@ -156,7 +156,7 @@ def npy(array: np.ndarray) -> bytes:
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_no_such_file_is_one_line(path: Path, name: str) -> None:
     path.write_bytes(BROKEN[name](path.read_bytes()))
-    complaint(path)
+    assert complaint(path)
 
 
 def test_no_file(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_header_that_claims_more_than_there_is(tmp_path: Path) -> None:
     data = npy(np.zeros(8)).replace(b"(8,), }", b"(8000000000,), }")[:-64]
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("level.npy", data)
-    complaint(tmp_path / "x.npz")
+    assert complaint(tmp_path / "x.npz")
 
 
 def test_no_damage_gets_through_as_anything_but_a_model_or_a_line(path: Path) -> None:

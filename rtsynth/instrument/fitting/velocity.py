@@ -51,17 +51,7 @@ def merge(strokes: Sequence[Stroke]) -> Stroke:
     modes = _slopes(velocity, [_mode_energy(stroke, middle.frequency) for stroke in softest_first])
     lines = _slopes(velocity, [_line_energy(stroke, middle.line_frequency) for stroke in softest_first])
     bands = _slopes(velocity, [_band_energy(stroke, middle.band_centre) for stroke in softest_first])
-    up = 1.0 - middle.velocity
-    return replace(
-        middle,
-        velocity=1.0,
-        tilt_db=modes,
-        line_tilt_db=lines,
-        band_tilt_db=bands,
-        amplitude=middle.amplitude * 10.0 ** (modes * up / 20.0),
-        line_gain=middle.line_gain * 10.0 ** (lines * up / 20.0),
-        band_gain=middle.band_gain * 10.0 ** (bands * up / 20.0),
-    )
+    return _raised(middle, modes, lines, bands)
 
 
 def spread_tilts(strokes: Sequence[Stroke]) -> list[Stroke]:
@@ -82,19 +72,26 @@ def spread_tilts(strokes: Sequence[Stroke]) -> list[Stroke]:
 
 def _leaning(stroke: Stroke, like: Stroke) -> Stroke:
     """A stroke with the tilts of another at the same frequencies, raised to velocity 1."""
+    return _raised(
+        stroke,
+        _at(like.frequency, like.tilt_db, stroke.frequency),
+        _at(like.line_frequency, like.line_tilt_db, stroke.line_frequency),
+        _at(like.band_centre, like.band_tilt_db, stroke.band_centre),
+    )
+
+
+def _raised(stroke: Stroke, modes_db: Array, lines_db: Array, bands_db: Array) -> Stroke:
+    """A stroke with tilts (M,), (L,), (N,), raised along them to velocity 1."""
     up = 1.0 - stroke.velocity
-    modes = _at(like.frequency, like.tilt_db, stroke.frequency)
-    lines = _at(like.line_frequency, like.line_tilt_db, stroke.line_frequency)
-    bands = _at(like.band_centre, like.band_tilt_db, stroke.band_centre)
     return replace(
         stroke,
         velocity=1.0,
-        tilt_db=modes,
-        line_tilt_db=lines,
-        band_tilt_db=bands,
-        amplitude=stroke.amplitude * 10.0 ** (modes * up / 20.0),
-        line_gain=stroke.line_gain * 10.0 ** (lines * up / 20.0),
-        band_gain=stroke.band_gain * 10.0 ** (bands * up / 20.0),
+        tilt_db=modes_db,
+        line_tilt_db=lines_db,
+        band_tilt_db=bands_db,
+        amplitude=stroke.amplitude * 10.0 ** (modes_db * up / 20.0),
+        line_gain=stroke.line_gain * 10.0 ** (lines_db * up / 20.0),
+        band_gain=stroke.band_gain * 10.0 ** (bands_db * up / 20.0),
     )
 
 
