@@ -5,12 +5,12 @@
 #include <string.h>
 
 #define PI 3.14159265358979323846
-#define UNROLL 4          /* ringing rows are handled four at a time; as RINGING_UNROLL in rtsynth/sampler/bank.py */
+#define TOGETHER 4        /* ringing rows leave so many at a time; as TOGETHER in rtsynth/instrument/tables.py */
 #define FAINT 1e-12       /* energy of a row at -120 dB: below it, it leaves the loop */
 #define NYQUIST_FADE 0.02 /* a partial fades out over this share of the sample rate below Nyquist */
 
-enum { ALIVE, TABLE, STEADY, FRESH, TAKEN, PLACES };         /* place[slot] */
-enum { LEFT_NOW, RIGHT_NOW, LEFT_SLOPE, RIGHT_SLOPE };       /* gains[slot] */
+enum { ALIVE, TABLE, STEADY, FRESH, TAKEN, SPREAD, PLACES }; /* place[slot] */
+enum { LEFT_NOW, RIGHT_NOW, LEFT_SLOPE, RIGHT_SLOPE };       /* gains[slot], course[slot] */
 enum { LEFT_GOAL, RIGHT_GOAL, MIX_GOAL, RISES };             /* goal[slot] */
 enum { WHERE, DIRECTION, OCTAVES, POINT, MOVING, SLOPES, CURVE }; /* curve[slot][layer]; the last two: 1 or 0 */
 

@@ -44,6 +44,7 @@ typedef struct {
     int32_t rpn_msb, rpn_lsb;
     int32_t bend_semitones, bend_cents; /* RPN 0 */
     double bend_ratio;                  /* frequency over a key's own, as wheel and range stand */
+    double level;                       /* gain, as volume and expression stand */
 } channel_state;
 
 struct rt_voices {
@@ -70,10 +71,10 @@ static bool sounding(const rt_voice *voice)
 /* ---- envelopes, once a segment ---- */
 
 /* General MIDI: volume and expression are 40 log10(value) dB; 0 dB is the default, 100 and 127. */
-static double channel_level(const channel_state *channel)
+static void set_level(channel_state *channel)
 {
     const double share = channel->volume * channel->expression / (100.0 * 127.0);
-    return share * share;
+    channel->level = share * share;
 }
 
 /* How firmly the damper lies on the string: 1 with the pedal up, 0 with it down. */
@@ -93,7 +94,7 @@ static void follow_controls(const rt_voices *v, rt_voice *voice)
     else if (voice->status == RT_STOLEN)
         voice->steal_gain = fmax(0.0, voice->steal_gain - 1.0 / STEAL_SEGMENTS);
     voice->sustained = voice->status == RT_HELD || (voice->status == RT_RELEASED && damper(v, channel) == 0.0);
-    voice->level += SMOOTHING * (channel_level(channel) - voice->level);
+    voice->level += SMOOTHING * (channel->level - voice->level);
     voice->pan += SMOOTHING * (channel->pan - voice->pan);
 }
 
@@ -101,17 +102,21 @@ typedef struct {
     double left, right, mix;
 } envelope;
 
+/* Share of the full gain so many samples after the start, while the attack lasts. */
+static double risen(double samples, double attack)
+{
+    const double rise = sin(0.5 * PI * samples / attack);
+    return rise * rise;
+}
+
 /* Gains `grid` segments after the start: attack, level curve, damper, steal, channel; pan is equal-power, 0 dB centre. */
-static envelope envelope_at(const rt_voices *v, const rt_voice *voice, int64_t grid)
+static inline envelope envelope_at(const rt_voices *v, const rt_voice *voice, int64_t grid)
 {
     const int64_t last = v->config.curve_points - 1;
     const int64_t point = grid < last ? grid : last;
     double gain = v->config.level[point] * voice->level * voice->release_gain * voice->steal_gain;
     const double samples = (double)(grid * RT_SEGMENT);
-    if (samples < v->config.attack) {
-        const double rise = sin(0.5 * PI * samples / v->config.attack);
-        gain *= rise * rise;
-    }
+    if (samples < v->config.attack) gain *= risen(samples, v->config.attack);
     if (voice->pan == 0.0) return (envelope){gain, gain, v->config.mix[point]};
     const double angle = 0.25 * PI * (1.0 + voice->pan);
     return (envelope){gain * sqrt(2.0) * cos(angle), gain * sqrt(2.0) * sin(angle), v->config.mix[point]};
@@ -150,16 +155,23 @@ static double sample_at(const rt_voices *v, const char *segment, int32_t at)
     return v->config.wide ? ((const double *)segment)[at] : (double)((const float *)segment)[at];
 }
 
-/* No sample infinite, not a number, or absurd; written so that the compiler compares many at once. */
+/* No sample infinite, not a number, or absurd: magnitudes are added up in LANES sums, many at once. */
 static bool finite_segment(const rt_voices *v, const rt_voice *voice)
 {
     const char *segment = segment_of(v, voice);
-    int32_t bad = 0;
-    if (v->config.wide)
-        for (int32_t t = 0; t < 2 * RT_SEGMENT; t++) bad |= !(fabs(((const double *)segment)[t]) < ABSURD);
-    else
-        for (int32_t t = 0; t < 2 * RT_SEGMENT; t++) bad |= !(fabsf(((const float *)segment)[t]) < (float)ABSURD);
-    return !bad;
+    enum { LANES = 8 };
+    if (v->config.wide) {
+        double sums[LANES] = {0.0}, all = 0.0;
+        for (int32_t t = 0; t < 2 * RT_SEGMENT; t += LANES)
+            for (int32_t i = 0; i < LANES; i++) sums[i] += fabs(((const double *)segment)[t + i]);
+        for (int32_t i = 0; i < LANES; i++) all += sums[i];
+        return all < ABSURD; /* not where it is not a number */
+    }
+    float sums[LANES] = {0.0f}, all = 0.0f;
+    for (int32_t t = 0; t < 2 * RT_SEGMENT; t += LANES)
+        for (int32_t i = 0; i < LANES; i++) sums[i] += fabsf(((const float *)segment)[t + i]);
+    for (int32_t i = 0; i < LANES; i++) all += sums[i];
+    return all < (float)ABSURD;
 }
 
 /* Draw the next segment; false where the voice has become infinite or not a number, and must not be heard. */
@@ -177,17 +189,32 @@ static bool next_segment(rt_voices *v, rt_voice *voice)
     return false;
 }
 
+static void add_float(float *restrict to, const float *restrict from, int32_t frames)
+{
+    for (int32_t t = 0; t < frames; t++) to[t] += from[t];
+}
+
+static void add_double(double *restrict to, const double *restrict from, int32_t frames)
+{
+    for (int32_t t = 0; t < frames; t++) to[t] += from[t];
+}
+
 static void add_segment(const rt_voices *v, const rt_voice *voice, void *left, void *right, int32_t at, int32_t frames)
 {
     const char *segment = segment_of(v, voice);
     if (v->config.wide) {
         const double *from = (const double *)segment + voice->position;
-        double *l = (double *)left + at, *r = (double *)right + at;
-        for (int32_t t = 0; t < frames; t++) l[t] += from[t], r[t] += from[t + RT_SEGMENT];
+        add_double((double *)left + at, from, frames);
+        add_double((double *)right + at, from + RT_SEGMENT, frames);
+        return;
+    }
+    const float *from = (const float *)segment + voice->position;
+    if (frames == RT_SEGMENT) { /* the usual case, for which the compiler knows how long it is */
+        add_float((float *)left + at, from, RT_SEGMENT);
+        add_float((float *)right + at, from + RT_SEGMENT, RT_SEGMENT);
     } else {
-        const float *from = (const float *)segment + voice->position;
-        float *l = (float *)left + at, *r = (float *)right + at;
-        for (int32_t t = 0; t < frames; t++) l[t] += from[t], r[t] += from[t + RT_SEGMENT];
+        add_float((float *)left + at, from, frames);
+        add_float((float *)right + at, from + RT_SEGMENT, frames);
     }
 }
 
@@ -305,7 +332,7 @@ static void note_on(rt_voices *v, int32_t channel, int32_t key, double velocity)
         .bend_ratio = state->bend_ratio,
         .release_gain = 1.0,
         .steal_gain = 1.0,
-        .level = channel_level(state),
+        .level = state->level,
         .pan = state->pan,
         .variance = state->variance,
         .sustained = 1,
@@ -356,6 +383,7 @@ static void reset_controllers(channel_state *channel)
     channel->bend = 0.0;
     channel->bend_ratio = 1.0;
     channel->expression = 127.0;
+    set_level(channel);
     channel->variance = -1.0;
     channel->rpn_msb = channel->rpn_lsb = NO_RPN;
 }
@@ -377,8 +405,14 @@ static void control(rt_voices *v, int32_t c, int32_t controller, double value)
     switch (controller) {
     case MODULATION: channel->variance = value / 127.0; break;
     case SUSTAIN: channel->pedal = value / 127.0; break;
-    case VOLUME: channel->volume = value; break;
-    case EXPRESSION: channel->expression = value; break;
+    case VOLUME:
+        channel->volume = value;
+        set_level(channel);
+        break;
+    case EXPRESSION:
+        channel->expression = value;
+        set_level(channel);
+        break;
     case PAN: channel->pan = fmax(-1.0, (value - 64.0) / 63.0); break;
     case RPN_MSB: channel->rpn_msb = (int32_t)value; break;
     case RPN_LSB: channel->rpn_lsb = (int32_t)value; break;
@@ -400,6 +434,7 @@ static void silence(rt_voices *v)
     for (int32_t c = 0; c < RT_MIDI_CHANNELS; c++) {
         reset_controllers(&v->channels[c]);
         v->channels[c].volume = 100.0;
+        set_level(&v->channels[c]);
         v->channels[c].pan = 0.0;
         v->channels[c].bend_semitones = 2;
         v->channels[c].bend_cents = 0;

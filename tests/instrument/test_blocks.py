@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import rtsynth
 from rtsynth.engine import Engine
 from rtsynth.instrument import Instrument, Preset, load
-from rtsynth.instrument.preset import Polyphony
+from rtsynth.instrument.preset import Partials, Polyphony, Stereo
 from rtsynth.messages import Kind, Messages, message, sort_by_time
 from tests.instrument.playing import RATE, SUSTAIN, VARIANCE
 from tests.instrument.recorded import preset_of, stroke
@@ -22,10 +22,17 @@ FRAMES = 7000
 
 
 RECORDED = "recorded"  # strokes with lines that bend, bands and a loop
-NAMES = [*rtsynth.presets(), RECORDED]
+BLOCK, MONO = "block", "mono"  # kicked rows; rows whose gains have one course
+NAMES = [*rtsynth.presets(), RECORDED, BLOCK, MONO]
 
 
 def preset(name: str) -> Preset:
+    if name in (BLOCK, MONO):
+        stereo = Stereo(keys=0.5, width=0.5 * (name == BLOCK))
+        layer = Partials(count=12, t60=2.0, life=0.5, variance=0.5, level_db=-20.0)
+        return msgspec.structs.replace(
+            load("bell"), form="block" if name == BLOCK else "independent", stereo=stereo, layers=(layer,)
+        )
     return (
         preset_of(stroke(55.0), stroke(70.0, 5, 2, 3, 1), noise_variance=0.5)
         if name == RECORDED

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import rtsynth
-from rtsynth.instrument import Instrument
+from rtsynth.instrument import Instrument, Preset
+from rtsynth.instrument.preset import Partials
 from rtsynth.messages import Kind, Messages, message, sort_by_time
 from tests.engine import build
 from tests.engine.realtime_proof import compile_proof, prove_in_subprocess
@@ -62,6 +63,13 @@ def recorded(folder: Path) -> tuple[Instrument, Messages, int]:
     return Instrument(preset), busy(1), SPAN
 
 
+def block(folder: Path) -> tuple[Instrument, Messages, int]:
+    """Rows kicked once a segment, in mono, which the wheel parts; half of the kicks from the keys' takes."""
+    layer = Partials(count=20, t60=3.0, life=0.5, variance=0.5, level_db=-12.0)
+    named = {"schema": 1, "name": "block", "title": "Block", "form": "block", "layers": (layer,)}
+    return Instrument(Preset(**named)), busy(1), SPAN  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("instrument_proof")
@@ -69,10 +77,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-# Ringing, independent, innovations and undamped rows, bands, and curves: all that the bank does. That the hooks see
-# what they look for is shown in tests/engine/test_realtime.py.
+# Ringing, independent, kicked, innovations and undamped rows, bands, and curves: all that the bank does. That the hooks
+# see what they look for is shown in tests/engine/test_realtime.py.
 @pytest.mark.parametrize(
-    ("name", "share"), [("piano", 0.65), ("bowed", 0.1), ("wind", 0.1), ("glass", 0.1), ("recorded", 0.05)]
+    ("name", "share"),
+    [("piano", 0.6), ("bowed", 0.1), ("wind", 0.1), ("glass", 0.1), ("recorded", 0.05), ("block", 0.05)],
 )
 def test_an_instrument_never_waits(folder: Path, name: str, share: float) -> None:
     proof = prove_in_subprocess(f"{__name__}:{name}", folder, blocks=round(share * BLOCKS))

@@ -261,7 +261,8 @@ def test_modes_that_have_risen_are_left_alone_while_bands_move() -> None:
     slopes, shape = bank.state.gains[0, 2:], bank.shape
     assert (slopes[:, shape.ringing_from : shape.noisy_from] == 0).all()
     assert (slopes[:, :2] != 0).all()
-    assert (slopes[:, [shape.paired_from, shape.paired_from + 16]] != 0).all()
+    pairs = (shape.rows - shape.paired_from) // 2
+    assert (slopes[:, [shape.paired_from, shape.paired_from + pairs]] != 0).all()
     rising = Player(preset_of(stroke(60.0, 8, 2, 2, attack=0.1)))
     rising.on(60)
     rising.play(100 * SEGMENT)

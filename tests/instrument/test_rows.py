@@ -26,6 +26,7 @@ from rtsynth.instrument.rows import Rows, longest_ring, rows_of_key, seconds_to_
 from rtsynth.instrument.stated import HeldNote, level_and_mix
 from rtsynth.kernels.two_regime import SEED_RATE, seed_crossover, seed_gain
 from rtsynth.sampler.noise import SEGMENT
+from rtsynth.sampler.segments import HALF
 from rtsynth.sampler.table import LAW
 from tests.instrument.playing import Array, frequency_of_key
 
@@ -272,7 +273,7 @@ def stated(rows: Rows) -> Array:
 
 @pytest.mark.parametrize("sample_rate", [8000.0, 48000.0])
 def test_nor_in_the_tables(sample_rate: float) -> None:
-    _, arrays = tables.build(load("piano"), sample_rate, np.float64)
+    _, arrays = tables.build(load("piano-modelled"), sample_rate, np.float64)
     frequency = arrays.law[:, LAW.index("frequency")]
     sounds = (arrays.law[:, LAW.index("left")] != 0) | (arrays.law[:, LAW.index("right")] != 0)
     assert frequency[sounds].max() < 0.5 * sample_rate <= frequency.max()
@@ -284,17 +285,17 @@ def test_nor_in_the_tables(sample_rate: float) -> None:
 
 
 @pytest.mark.parametrize("sample_rate", [44100.0, 48000.0, 96000.0])
-@pytest.mark.parametrize("name", ["piano", "piano-faithful"])
+@pytest.mark.parametrize("name", ["piano-modelled", "piano-faithful"])
 def test_the_first_partial_is_in_tune_in_the_tables_that_are_played(name: str, sample_rate: float) -> None:
-    """Within 3 cents over all keys: the angle of λ^32 and of λ^31 in float32, which is how the loop turns."""
-    preset = msgspec.structs.replace(load(name), tuning=load("piano").tuning)
+    """Within 3 cents over all keys: the angle of λ^16 and of λ^15 in float32, which is how the loop turns."""
+    preset = msgspec.structs.replace(load(name), tuning=load("piano-modelled").tuning)
     _, arrays = tables.build(preset, sample_rate)
     worst = 0.0
     for key in KEYS:
         row = _row_of(arrays, key, frequency_of_key(key))
         for samples, turned in (
-            (SEGMENT, complex(*arrays.advance[key, :, row])),
-            (SEGMENT - 1, complex(*arrays.powers[key, row, :, -1])),
+            (HALF, complex(*arrays.half[key, :, row])),
+            (HALF - 1, complex(*arrays.powers[key, row, :, -1])),
         ):
             worst = max(worst, abs(_cents_of(turned, samples, frequency_of_key(key), sample_rate)))
     assert worst < 0.1
@@ -312,10 +313,10 @@ def _cents_of(turned: complex, samples: int, frequency: float, sample_rate: floa
 
 def test_the_measure_of_tuning_sees_a_cent() -> None:
     preset = msgspec.structs.replace(
-        load("piano"), tuning=msgspec.structs.replace(load("piano").tuning, a4=440.2543)
+        load("piano-modelled"), tuning=msgspec.structs.replace(load("piano-modelled").tuning, a4=440.2543)
     )
     _, arrays = tables.build(preset, 48000.0)
     for key in (0, 60, 127):
         row = _row_of(arrays, key, frequency_of_key(key))
-        turned = complex(*arrays.advance[key, :, row])
-        assert _cents_of(turned, SEGMENT, frequency_of_key(key), 48000.0) == pytest.approx(1.0, abs=0.05)
+        turned = complex(*arrays.half[key, :, row])
+        assert _cents_of(turned, HALF, frequency_of_key(key), 48000.0) == pytest.approx(1.0, abs=0.05)

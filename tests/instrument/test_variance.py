@@ -17,7 +17,7 @@ from tests.instrument.playing import RATE, RESET_CONTROLLERS, SOUND_OFF, VARIANC
 from tests.instrument.recorded import preset_of, stroke
 
 NOTE, VELOCITY, SHORT = 60, 0.75, (50, 31)
-NAMES = ["bell", "bowed", "glass", "piano", "piano-faithful", "wind", "recorded"]
+NAMES = ["bell", "bowed", "glass", "piano-modelled", "piano-faithful", "wind", "recorded"]
 
 
 def preset(name: str) -> Preset:
@@ -55,7 +55,7 @@ def test_at_0_every_stroke_of_a_key_is_the_same(name: str) -> None:
     assert (one != two).any()
     # A key's take is the seed's; a mean is the preset's.
     another = strokes(name, 0, seed=2)[0]
-    assert (another != first).any() == (name not in ("bell", "piano"))  # whose rows only ring
+    assert (another != first).any() == (name not in ("bell", "piano-modelled"))  # whose rows only ring
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -104,7 +104,7 @@ def test_between_the_noises_of_two_strokes_are_as_alike_as_it_says() -> None:
 
 
 def test_untouched_and_reset_is_every_rows_own() -> None:
-    for name in ("piano", "wind", "recorded"):
+    for name in ("piano-modelled", "wind", "recorded"):
         untouched = strokes(name, None)
         player = Player(preset(name))
         player.control(VARIANCE, 30)

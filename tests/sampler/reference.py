@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsynth.sampler.bank import Loops, loops
+from rtsynth.sampler.bank import loops
 from rtsynth.sampler.noise import PERIOD, SEGMENT, START, WINDOW_ROWS, window_table
-from rtsynth.sampler.segments import SegmentLoops, segment_loops
 from rtsynth.sampler.table import aligned
 
 Array = NDArray[Any]
@@ -129,14 +128,19 @@ def innovations(step: Array, gain: Array, e: Array, x: Array) -> tuple[Array, Ar
 # ---- the compiled loops, with arrays ----
 
 
-def compiled(real: Any) -> Loops:
+class Compiled:
+    """The loops of one precision as ctypes functions, by their names."""
+
+    def __init__(self, real: Any) -> None:
+        self._loops = loops(real)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loops, name).ctypes
+
+
+def compiled(real: Any) -> Compiled:
     """The loops as ctypes functions."""
-    return Loops(*(loop.ctypes for loop in loops(real)))
-
-
-def compiled_segments(real: Any) -> SegmentLoops:
-    """The same of the loops of a segment."""
-    return SegmentLoops(*(loop.ctypes for loop in segment_loops(real)))
+    return Compiled(real)
 
 
 def pointer(array: Array) -> Any:
@@ -161,7 +165,7 @@ def draw_places(low: Words, high: Words, first: int, samples: int = SEGMENT) -> 
     """`places` by the compiled loop."""
     at = aligned((-(-low.size // WINDOW_ROWS), 2, samples), np.uint32)
     arrays = pointer(low), pointer(high), first, samples, low.size, pointer(at)
-    compiled_segments(np.float32).windows(*arrays)
+    compiled(np.float32).windows(*arrays)
     return at
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 import pytest
 
 from rtsynth.sampler import compiled
-from rtsynth.sampler.bank import loops
+from rtsynth.sampler.bank import Loops, loops
+from rtsynth.sampler.table import LOOPS
 
 ROOM = Path(compiled.__file__).parent
 
@@ -96,7 +98,7 @@ def test_the_users_cache_folder_stays_where_it_was() -> None:
     before = config.CACHE_DIR
     config.CACHE_DIR = "the-users-own"
     try:
-        loops.__wrapped__()
+        Loops(np.float32).start  # noqa: B018 (compiles)
         assert config.CACHE_DIR == "the-users-own"
         with pytest.raises(SyntaxError):
             compiled.callback("no signature")(len)
@@ -105,7 +107,20 @@ def test_the_users_cache_folder_stays_where_it_was() -> None:
         config.CACHE_DIR = before
 
 
+def test_loops_are_in_the_cache_by_their_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in LOOPS:
+        getattr(loops(), name)
+    assert compiled.is_cached()
+    assert compiled.is_cached(*LOOPS)
+    assert all(map(compiled.is_cached, LOOPS))
+    assert not compiled.is_cached("start", "another")
+    file = next(compiled.cache_directory().glob("**/*ringing_mono_loop*.nbc"))
+    (tmp_path / file.name).touch()
+    monkeypatch.setattr(compiled, "cache_directory", lambda: tmp_path)
+    assert [name for name in LOOPS if compiled.is_cached(name)] == ["ringing_mono"]
+
+
 def test_prepared_loops_are_in_the_cache() -> None:
-    loops()
+    _ = loops().start
     assert compiled.is_cached()
     assert list(compiled.cache_directory().glob("**/*.nbc"))

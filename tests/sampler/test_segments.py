@@ -10,8 +10,11 @@ import pytest
 from rtsynth.sampler.noise import SEGMENT, WINDOW_ROWS, window_table
 from rtsynth.sampler.segments import HALF
 from tests.sampler import reference
-from tests.sampler.reference import Array, compiled_segments, draw_places, filled, pointer
-from tests.sampler.test_bank import REALS, Rows
+from tests.sampler.reference import Array, compiled, draw_places, filled, pointer
+
+RATE = 48000.0
+LIMITS = {np.float64: 1e-13, np.float32: 3e-6}  # of the largest value
+REALS = pytest.mark.parametrize("real", [np.float64, np.float32])
 
 COUNTS = pytest.mark.parametrize("count", [4, 8, 20, 96])
 EIGHTS = pytest.mark.parametrize("count", [8, 24, 64, 136])
@@ -21,8 +24,37 @@ def eights(count: int) -> int:
     return -(-count // 8) * 8
 
 
-class SegmentRows(Rows):
-    """Random rows in the layout of these loops; rows are stepped by eights, and none beyond."""
+class Rows:
+    """Random rows of a table wider than what a loop is asked for, so that reading or writing beyond shows.
+
+    Rows are stepped by eights, and none beyond.
+    """
+
+    def __init__(self, count: int, real: Any, beyond: int = 16) -> None:
+        rng = np.random.default_rng(count)
+        self.count, self.rows, self.real = count, count + beyond, real
+        damping = rng.uniform(0.0, 2000.0, self.rows)
+        self.step = np.exp((-damping + 2j * np.pi * rng.uniform(0.0, 24000.0, self.rows)) / RATE)
+        self.x = rng.standard_normal(self.rows) + 1j * rng.standard_normal(self.rows)
+        self.gains = rng.uniform(0.0, 1.0, (2, self.rows))
+        self.slopes = rng.uniform(-0.03, 0.03, (2, self.rows))
+        self.scale = rng.uniform(0.0, 1.0, count)
+        self.noise = rng.standard_normal((SEGMENT, 2, count))
+        self.before = rng.standard_normal((2, SEGMENT))  # what y holds already
+
+    @property
+    def first(self) -> slice:
+        return slice(0, self.count)
+
+    def parts(self, z: Array) -> Array:
+        """Real and imaginary parts, in the loop's precision."""
+        return filled(np.stack([z.real, z.imag]), self.real)
+
+    def all_gains(self) -> Array:
+        return filled(np.concatenate([self.gains, self.slopes]), self.real)
+
+    def agrees(self, got: Array, want: Array) -> bool:
+        return bool(np.abs(got - want).max() <= LIMITS[self.real] * np.abs(want).max())
 
     def powers(self) -> Array:
         powers = self.step[:, None] ** np.arange(HALF)
@@ -53,11 +85,11 @@ class SegmentRows(Rows):
 @COUNTS
 @pytest.mark.parametrize("moving", [0, 1])
 def test_ringing(count: int, real: Any, moving: int) -> None:
-    rows = SegmentRows(count, real)
+    rows = Rows(count, real)
     x, y, gains = rows.parts(rows.x), filled(rows.before, real), rows.all_gains()
     kept = gains.copy()
     arrays = rows.powers(), rows.half(), x, rows.middle(), gains, y
-    compiled_segments(real).ringing(*map(pointer, arrays), moving, rows.rows, count)
+    compiled(real).ringing(*map(pointer, arrays), moving, rows.rows, count)
     f = rows.first
     slopes = moving * rows.slopes[:, f]
     added, after = reference.ringing(rows.step[f], rows.x[f], rows.gains[:, f], slopes)
@@ -75,10 +107,10 @@ def test_ringing(count: int, real: Any, moving: int) -> None:
 @REALS
 @COUNTS
 def test_ringing_mono(count: int, real: Any) -> None:
-    rows = SegmentRows(count, real)
+    rows = Rows(count, real)
     x, y, gains = rows.parts(rows.x), filled(rows.before[0], real), filled(rows.gains[0], real)
     arrays = rows.powers(), rows.half(), x, rows.middle(), gains, y
-    compiled_segments(real).ringing_mono(*map(pointer, arrays), rows.rows, count)
+    compiled(real).ringing_mono(*map(pointer, arrays), rows.rows, count)
     f = rows.first
     added, after = reference.ringing(rows.step[f], rows.x[f], rows.gains[:, f], 0.0 * rows.slopes[:, f])
     assert rows.agrees(y, rows.before[0] + added[0])
@@ -110,7 +142,7 @@ def test_places_are_those_of_the_reference(count: int) -> None:
 @pytest.mark.parametrize("moving", [0, 1])
 def test_noisy_reads_windows_or_a_buffer(count: int, real: Any, moving: int) -> None:
     """The table at drawn places, and the same numbers from a buffer: bit for bit the same, and right."""
-    rows = SegmentRows(count, real)
+    rows = Rows(count, real)
     low, high, _ = reference.start(5, 2, count)
     noise = filled(reference.rows_drawn(low, high, 64, SEGMENT), real)
     step, gains = rows.parts(rows.step), rows.all_gains()
@@ -121,7 +153,7 @@ def test_noisy_reads_windows_or_a_buffer(count: int, real: Any, moving: int) -> 
     ):
         x, y = rows.parts(rows.x), filled(rows.before, real)
         arrays = step, source, at, x, gains, y
-        compiled_segments(real).noisy(*map(pointer, arrays), moving, rows.rows, count)
+        compiled(real).noisy(*map(pointer, arrays), moving, rows.rows, count)
         results.append((x.tobytes(), y.tobytes()))
     assert results[0] == results[1]
     f = rows.first
@@ -136,10 +168,10 @@ def test_noisy_reads_windows_or_a_buffer(count: int, real: Any, moving: int) -> 
 @REALS
 @EIGHTS
 def test_noisy_mono(count: int, real: Any) -> None:
-    rows = SegmentRows(count, real)
+    rows = Rows(count, real)
     x, y, gains = rows.parts(rows.x), filled(rows.before[0], real), filled(rows.gains[0], real)
     arrays = rows.parts(rows.step), filled(rows.noise, real), own_places(count), x, gains, y
-    compiled_segments(real).noisy_mono(*map(pointer, arrays), rows.rows, count)
+    compiled(real).noisy_mono(*map(pointer, arrays), rows.rows, count)
     f = rows.first
     still = np.ones(count), rows.noise, rows.x[f], rows.gains[:, f], 0.0 * rows.slopes[:, f]
     added, after = reference.noisy(rows.step[f], *still)
@@ -154,7 +186,7 @@ def test_noisy_mono(count: int, real: Any) -> None:
 @REALS
 @COUNTS
 def test_innovations(count: int, real: Any) -> None:
-    rows = SegmentRows(count, real)
+    rows = Rows(count, real)
     rng = np.random.default_rng(5)
     gain = (rng.standard_normal(rows.rows) + 1j * rng.standard_normal(rows.rows)) / rows.rows
     e = rng.standard_normal(SEGMENT)
@@ -174,7 +206,7 @@ def test_innovations(count: int, real: Any) -> None:
         rows.middle(),
         y,
     )
-    compiled_segments(real).innovations(*map(pointer, arrays), rows.rows, count)
+    compiled(real).innovations(*map(pointer, arrays), rows.rows, count)
     added, after = reference.innovations(rows.step[f], gain[f], e, rows.x[f])
     assert rows.agrees(y, rows.before[0] + added)
     assert rows.state_agrees(x, after)
@@ -188,12 +220,12 @@ def test_innovations(count: int, real: Any) -> None:
 @REALS
 @EIGHTS
 def test_kick(count: int, real: Any) -> None:
-    rows = SegmentRows(count, real)
+    rows = Rows(count, real)
     x, at = rows.parts(rows.x), own_places(count)
     scale, noise = filled(rows.scale, real), filled(rows.noise, real)
     for t in (0, 31):
         before = x[0].astype(float) + 1j * x[1]
-        compiled_segments(real).kick(*map(pointer, (scale, noise, at)), t, pointer(x), rows.rows, count)
+        compiled(real).kick(*map(pointer, (scale, noise, at)), t, pointer(x), rows.rows, count)
         kicked = before[rows.first] + rows.scale * (noise[t, 0] + 1j * noise[t, 1])
         assert rows.agrees((x[0] + 1j * x[1])[rows.first], kicked)
     assert np.array_equal(x[:, count:], rows.parts(rows.x)[:, count:])
@@ -230,8 +262,8 @@ BLOCKS = [BlockNoise(1e-5, 0.01), BlockNoise(3e-3, 0.2), BlockNoise(0.05, 0.003)
 
 def responses(block: BlockNoise, segments: int) -> Array:
     """(32 segments, Gaussians): the compiled loops' answers to each unit Gaussian, in double precision."""
-    loops, rows, real = compiled_segments(np.float64), 8, np.float64
-    columns = SegmentRows(rows, real, beyond=0)
+    loops, rows, real = compiled(np.float64), 8, np.float64
+    columns = Rows(rows, real, beyond=0)
     columns.step = np.full(rows, block.step)
     silent = np.zeros((2, rows))
     gains, scale = filled(np.eye(2, rows), real), filled(np.full(rows, block.kick), real)
