@@ -27,7 +27,8 @@ INSTANTS = np.array([0.008, 0.03, 0.1, 0.3, 1.0, 2.0, 4.0])  # seconds at which 
 WHILE = np.linspace(0.7, 1.4, 16)  # around an instant, as shares of it
 RATES = np.geomspace(
     0.05, 60.0, 24
-)  # 1/s: decays a predicted partial may be made of; faster ones would start too loud
+)  # 1/s, of what a predicted partial is made; faster ones would start too loud
+SLOWEST, FASTEST = 0.3, 600.0  # dB a second: falls beyond are taken for these
 FAINT_DB = -80.0  # below the loudest partial: not predicted
 HIGHEST = 16000.0  # hertz
 LEAST_KEYS = 2  # strokes of different keys that a law needs
@@ -119,9 +120,8 @@ class _Regression:
         cross = self._covariance(x, self._x, self._log)
         prior = np.diag(self._covariance(x, x, self._log))
         explained = (cross * cho_solve(self._factor, cross.T).T).sum(axis=1)
-        return self._mean + cross @ self._weights, np.sqrt(
-            np.maximum(prior - explained, 0.0) + self.scatter**2
-        )
+        variance = np.maximum(prior - explained, 0.0) + self.scatter**2
+        return self._mean + cross @ self._weights, np.sqrt(variance)
 
 
 # --- the law ----------------------------------------------------------------------------------------------------------
@@ -150,13 +150,10 @@ class Keyboard:
         level = np.concatenate([p.level_db for p in parts])
         audible = level[:, 0] > level[:, 0].max() - 100.0
         self._first = _Regression(x[audible], level[audible, 0])
-        # Falls between instants, as logarithms of dB a second: they cannot turn into rises.
-        self._falls = [
-            _Regression(
-                x[audible], np.log(np.clip(-np.diff(level[audible], axis=1)[:, i] / step, 0.3, 600.0))
-            )
-            for i, step in enumerate(np.diff(INSTANTS))
-        ]
+        # Falls between instants, dB a second, in decibels of their own: they cannot turn into rises.
+        falls = -np.diff(level[audible], axis=1) / np.diff(INSTANTS)
+        falls_db = 10.0 * np.log10(np.clip(falls, SLOWEST, FASTEST))
+        self._falls = [_Regression(x[audible], fall_db) for fall_db in falls_db.T]
 
     def fundamental(self, key: int) -> float:
         """Hertz of an integer key's first partial, as stretched as its neighbours are."""
@@ -174,11 +171,9 @@ class Keyboard:
         frequency = frequency[frequency < HIGHEST]
         x = np.stack([np.log2(frequency), np.full(frequency.size, key / 12.0)], axis=1)
         first, deviation = self._first.predict(x)
-        falls = np.exp(np.stack([fall.predict(x)[0] for fall in self._falls], axis=1))
+        falls = 10.0 ** (np.stack([fall.predict(x)[0] for fall in self._falls], axis=1) / 10.0)
         draws = np.random.default_rng([seed, key])
-        first = _uneven(
-            first, self._first.scatter * draws.standard_normal(first.size), self._first.scatter, scatter
-        )
+        first = _uneven(first, self._first.scatter, scatter, draws)
         level_db = first[:, None] - np.concatenate(
             [np.zeros((first.size, 1)), np.cumsum(falls * np.diff(INSTANTS), axis=1)], axis=1
         )
@@ -241,12 +236,12 @@ class Keyboard:
         )
 
 
-def _uneven(level_db: Array, scatter_db: Array, deviation_db: float, share: float) -> Array:
-    """Levels (P,) with a share of the scatter (P,), and with the energy that so much scatter adds on average.
+def _uneven(level_db: Array, deviation_db: float, share: float, draws: np.random.Generator) -> Array:
+    """Levels (P,) with a share of their scatter drawn, and with the energy that so much scatter adds on average.
 
     Levels are predicted in decibels; the mean energy of what scatters around them by σ dB is (ln 10)/20 σ² dB higher.
     """
-    scattered = level_db + share * scatter_db
+    scattered = level_db + share * deviation_db * draws.standard_normal(level_db.size)
     energy, before = (np.sum(10.0 ** (x / 10.0)) for x in (scattered, level_db))
     lift_db = share * np.log(10.0) / 20.0 * deviation_db**2
     return scattered + lift_db - 10.0 * np.log10(energy / before)
