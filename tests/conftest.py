@@ -1,4 +1,4 @@
-"""Linear algebra on one thread: its matrices are small here, and threads that spin would take the cores from the audio."""
+"""Linear algebra on one thread: the matrices are small, and threads that spin would take the cores from the audio."""
 
 import os
 
