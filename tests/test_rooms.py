@@ -16,7 +16,13 @@ CHAINS = [
     [{"inference"}, {"codec", "sequence", "vocoder"}, {"engine"}],
 ]
 TRAINING = "training"  # hangs off the side: it may know every room, and no room knows it
-FREE = {"errors", "messages", "source", "native"}  # modules that every room may import, and that import none
+FREE = {
+    "errors",
+    "messages",
+    "source",
+    "native",
+    "target",
+}  # modules that every room may import, and that import none
 FRONT = {"__init__", "__main__"}  # the package's front: it knows every room
 
 

@@ -40,12 +40,12 @@ def fill(
     import numpy as np
 
     from rtsynth.io.audio_files import read_audio
-    from rtsynth.io.patch import check_target, patch_audio
+    from rtsynth.io.patch import check_audio_target, patch_audio
     from rtsynth.statespace.repair import repair
 
     if seed < 0:
         raise UsageError(f"--seed wants a whole number from 0 up, not {seed}")
-    check_target(out, force)
+    check_audio_target(out, force)
     spans = [_span(text) for text in gap]
     samples, rate = read_audio(recording)
     gaps = _in_samples(spans, rate, len(samples))

@@ -12,6 +12,7 @@ from rtsynth.cli.display import progress
 from rtsynth.cli.flags import TALK, Talk
 from rtsynth.cli.output import columns, emit, say, warn
 from rtsynth.errors import UsageError
+from rtsynth.target import check_target
 
 if TYPE_CHECKING:
     from rtsynth.instrument.fitting.evaluation import Score
@@ -94,10 +95,7 @@ def _check_target(out: Path, force: bool) -> None:
     if out.suffix != ".toml":
         raise UsageError(f"{out}: a preset is a .toml file: -o {out.with_suffix('.toml')}")
     for path in (out, out.with_suffix(".npz")):
-        if path.exists() and not force:
-            raise UsageError(f"{path} exists. Overwrite it with -f, or choose another -o")
-    if not out.parent.is_dir():
-        raise UsageError(f"no folder {out.parent}: mkdir -p {out.parent}")
+        check_target(path, force)
 
 
 def _numbers(flag: str, text: str | None) -> list[float] | None:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsynth.errors import RtsynthError, UsageError
+from rtsynth.errors import RtsynthError
+from rtsynth.target import check_target
 
 Array = NDArray[np.float64]
 
@@ -73,10 +74,7 @@ def check_page(path: Path, force: bool) -> None:
     except ImportError as error:
         raise RtsynthError(f"no {error.name}: pip install 'rtsynth[report]', or leave --report out") from None
     del jinja2
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists. Overwrite it with -f, or choose another --report")
-    if not path.parent.is_dir():
-        raise UsageError(f"no folder {path.parent}: mkdir -p {path.parent}")
+    check_target(path, force)
 
 
 def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:

@@ -64,9 +64,9 @@ def fit(
     """Fit a recording: envelope, fundamental, and the powers of a spectral mixture in every block."""
     from rtsynth.io.audio_files import read_audio
     from rtsynth.speech.analysis import Settings, analyse
-    from rtsynth.speech.storage import check_target, save_model
+    from rtsynth.speech.storage import check_model_target, save_model
 
-    check_target(out, force)
+    check_model_target(out, force)
     _check_report(report, force)
     settings = Settings(hop_ms=hop_ms, bands=bands, harmonics=harmonics)
     settings.check()

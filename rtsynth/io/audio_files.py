@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rtsynth.errors import InputError, RateError, RtsynthError, UsageError
 from rtsynth.io.quiet import quiet_stderr
 from rtsynth.io.sink import Sink
+from rtsynth.target import check_target
 
 if TYPE_CHECKING:
     import soundfile
@@ -78,7 +79,7 @@ class AudioWriter:
     ) -> None:
         self.path = Path(path)
         self.sample_rate = sample_rate
-        _check_target(self.path, force)
+        check_target(self.path, force)
         self._format = format_of(self.path)
         if not whole and not self._format.recordable:
             raise UsageError(
@@ -295,17 +296,6 @@ def format_of(path: Path) -> _Format:
 
 def _recordable() -> str:
     return ", ".join(suffix for suffix, form in _FORMATS.items() if form.recordable)
-
-
-def _check_target(path: Path, force: bool) -> None:
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder, not a file to write")
-    if path.exists() and not force:
-        raise UsageError(f"{path} is there already. Choose another name, or overwrite it with -f")
-    if not path.parent.is_dir():
-        raise InputError(
-            f"cannot write {path}: there is no folder {path.parent}. Make it first: mkdir -p {path.parent}"
-        )
 
 
 def _check_format(container: str, subtype: str, path: Path) -> None:

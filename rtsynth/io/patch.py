@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsynth.errors import InputError, RtsynthError, UsageError
+from rtsynth.errors import InputError, RtsynthError
 from rtsynth.io.audio_files import format_of
 from rtsynth.io.quiet import quiet_stderr
 from rtsynth.io.sink import Sink
+from rtsynth.target import check_target
 
 _INTEGER_BITS = {"PCM_S8": 8, "PCM_U8": 8, "ULAW": 16, "ALAW": 16, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _FLOAT_BITS = {"FLOAT": 25, "DOUBLE": 54}  # of integers they hold
@@ -49,7 +50,7 @@ def patch_audio(source: Path, target: Path, patches: Sequence[Patch], *, force: 
     """
     import soundfile
 
-    check_target(target, force)
+    check_audio_target(target, force)
     try:
         with quiet_stderr(), soundfile.SoundFile(source) as file:
             old = _Form(file.format, file.subtype, file.endian, file.samplerate, file.channels)
@@ -68,17 +69,10 @@ def patch_audio(source: Path, target: Path, patches: Sequence[Patch], *, force: 
     return _exact(old.subtype, new.subtype)
 
 
-def check_target(target: Path, force: bool) -> None:
+def check_audio_target(target: Path, force: bool) -> None:
     """Raises UsageError or InputError where `target` cannot be written: to be asked before long work."""
     format_of(target)
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder, not a file to write")
-    if target.exists() and not force:
-        raise UsageError(f"{target} is there already. Choose another name, or overwrite it with -f")
-    if not target.parent.is_dir():
-        raise InputError(
-            f"cannot write {target}: there is no such folder. Make it first: mkdir -p {target.parent}"
-        )
+    check_target(target, force)
 
 
 def _form_of(target: Path, old: _Form) -> _Form:

@@ -161,7 +161,7 @@ def _total(typing_context, lanes):
     return lanes.real(lanes), generate
 
 
-load4, load8, load16 = _load(4), _load(8), _load(16)
+load8, load16 = _load(8), _load(16)
 spread8, spread16 = _spread(8), _spread(16)
 whole8, whole16 = _whole(8), _whole(16)
 count16: Any = intrinsic(_count16)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rtsynth.errors import InputError, UsageError
 from rtsynth.speech.kept import frame_count, frame_length
 from rtsynth.speech.model import SILENT, STEPS_PER_DB, Kept, Model
+from rtsynth.target import check_target
 
 SCHEMA = 1
 SUFFIX = ".npz"
@@ -53,7 +54,7 @@ def save_model(model: Model, path: str | Path, force: bool = False) -> int:
     written.
     """
     path = Path(path)
-    check_target(path, force)
+    check_model_target(path, force)
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(_packed(model))
@@ -66,20 +67,13 @@ def save_model(model: Model, path: str | Path, force: bool = False) -> int:
     return path.stat().st_size
 
 
-def check_target(path: Path, force: bool) -> None:
+def check_model_target(path: Path, force: bool) -> None:
     """Can a model be written here? Before the work begins. Raises as `save_model` does."""
     if path.suffix != SUFFIX:
         raise UsageError(
             f"{path}: a speech model's name ends in .npz. Try -o {path.with_suffix('.speech.npz')}"
         )
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder, not a file to write. Try -o {path / 'in.speech.npz'}")
-    if path.exists() and not force:
-        raise UsageError(f"{path} is there already. Choose another name, or overwrite it with -f")
-    if not path.parent.is_dir():
-        raise InputError(
-            f"cannot write {path}: there is no such folder. Make it first: mkdir -p {path.parent}"
-        )
+    check_target(path, force)
 
 
 def load_model(path: str | Path) -> Model:

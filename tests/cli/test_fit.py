@@ -69,6 +69,13 @@ def test_several_keys_predict_those_between(tmp_path: Path, inside: Inside) -> N
     assert loudest_hertz(str(out), 60) == pytest.approx(220.0 * 2 ** (3 / 12), rel=2e-3)
 
 
+def test_a_folder_that_is_not_there_is_one_line(recording: Path, tmp_path: Path, inside: Inside) -> None:
+    done = inside("fit", recording, "-o", tmp_path / "nowhere" / "my.toml")
+    assert done.code == 5
+    assert "mkdir -p" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
 def test_what_exists_is_kept_without_force(recording: Path, tmp_path: Path, inside: Inside) -> None:
     out = tmp_path / "my.toml"
     out.write_text("mine")
@@ -82,7 +89,6 @@ def test_what_exists_is_kept_without_force(recording: Path, tmp_path: Path, insi
     ("flags", "says"),
     [
         (("-o", "my.wav"), "a preset is a .toml file"),
-        (("-o", "nowhere/my.toml"), "mkdir -p"),
         (("-o", "my.toml", "--keys", "a"), "numbers with commas"),
         (("-o", "my.toml", "--keys", "60,61"), "one each"),
         (("-o", "my.toml", "--velocities", "2"), "at most 1"),

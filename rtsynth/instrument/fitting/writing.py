@@ -15,7 +15,6 @@ from rtsynth.instrument.stroke import Stroke, sound
 from rtsynth.instrument.strokes import save
 
 PEAK_DB = -15.0  # of one stroke at full velocity: chords stay below the limiter
-RINGS_ON = 6.0  # seconds: a struck sound this long has its dampers lifted by the pedal only
 
 
 @dataclass(frozen=True)
