@@ -53,6 +53,7 @@ class Display:
         self._heard = False
         self._next_json = 0.0
         self.headline: Callable[[], str] = lambda: ""
+        self.begun: Callable[[], dict[str, Any]] = dict  # the same for --json
 
     def say(self, text: str) -> None:
         """A line that stays; from any thread."""
@@ -72,10 +73,14 @@ class Display:
             emit({"event": "sound", "seconds": status.seconds})
         if self._talk.json and status.seconds >= self._next_json:
             self._next_json = status.seconds + JSON_SECONDS
-            emit({"event": "status", "seconds": status.seconds, **as_json(status.report, status.voices)})
+            level_db = 20 * math.log10(status.level) if status.level > 0 else -math.inf
+            told = as_json(status.report, status.voices)
+            emit({"event": "status", "seconds": status.seconds, "level_db": level_db, **told})
 
     def _begin(self) -> None:
         self._begun = True
+        if self._talk.json:
+            emit({"event": "start", **self.begun()})
         if self._talk.quiet:
             return
         self.say(self.headline())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rtsynth.cli.output import columns, warn
@@ -11,11 +12,11 @@ if TYPE_CHECKING:
     from rtsynth.engine import Histogram, Report
 
 
-def table_text(report: Report, voices: int | None) -> str:
-    """The report in two aligned columns."""
+def table_text(report: Report, voices: int | None, rows: Sequence[tuple[str, str]] = ()) -> str:
+    """The report in two aligned columns, then `rows`."""
     from rtsynth.engine import table
 
-    return columns(table(report, voices))
+    return columns([*table(report, voices), *rows])
 
 
 def as_json(report: Report, voices: int | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +63,12 @@ def midi_text(wanted: str, inputs: MidiInputs) -> str:
     return f"{wanted} ({', '.join(inputs.names) or 'nothing connected yet'})"
 
 
-def conclude(outcome: Outcome, take: Take, talk: Talk, **more: Any) -> int:
-    """Print what was measured, with `more` in JSON; the exit code is that of the first thing that went wrong."""
+def conclude(
+    outcome: Outcome, take: Take, talk: Talk, rows: Sequence[tuple[str, str]] = (), **more: Any
+) -> int:
+    """Print what was measured, and `rows` below it; in JSON with `more`. The exit code is that of the first thing that
+    went wrong.
+    """
     from rtsynth.io.performance import Ending
 
     recorded = outcome.recorded
@@ -76,7 +80,7 @@ def conclude(outcome: Outcome, take: Take, talk: Talk, **more: Any) -> int:
     if talk.json:
         emit(_as_json(outcome) | more)
     elif not talk.quiet:
-        print(table_text(outcome.report, outcome.voices))
+        print(table_text(outcome.report, outcome.voices, rows))
     if outcome.ending is Ending.DEVICE_GONE:
         return DeviceError.exit_code
     if recorded is not None and not recorded.whole:

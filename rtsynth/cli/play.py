@@ -79,6 +79,12 @@ def play(
         display.headline = lambda: (
             f"{heading} {_timing(performance)}, MIDI: {midi_text(midi_in, inputs)}, Ctrl-C to stop"
         )
+        display.begun = lambda: {
+            "device": device.name,
+            "rate": sample_rate,
+            "block": performance.block,
+            "delay_ms": {"device": performance.latency_ms, "total": performance.latency_ms},
+        }
         outcome = performance.run(stop, seconds=take.seconds, on_status=display.update)
     return conclude(outcome, take, talk)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsynth.cli import live
+from rtsynth.cli import answering, live
 from tests.cli.command import PATIENCE, PROGRAM, Inside, environment, rtsynth
 from tests.io import jack
 
@@ -39,7 +39,7 @@ def test_a_file_is_answered_in_real_time_and_offline_alike(
     assert done.code == 0
     first = next(line for line in done.err.splitlines() if "compiling" not in line)
     assert first.startswith(
-        "Answering speech.wav on null 48000 Hz / 64 frames (10.9 ms vocoder + 1.3 ms device)"
+        "Answering speech.wav on null 48000 Hz / 64 frames, device 1.3 + vocoder 10.9 = 12.2 ms to the ear"
     )
     assert first.endswith("MIDI: none, Ctrl-C to stop")
     assert "input peak" in done.out
@@ -78,6 +78,35 @@ def test_at_variance_0_it_is_what_was_heard(tmp_path: Path, speech: Path, inside
     latency = json.loads(done.out)["latency"]["samples"]
     heard, answered = soundfile.read(speech)[0][:, 1], soundfile.read(out)[0][:, 0]
     np.testing.assert_array_equal(answered[latency : latency + len(heard)], heard)
+
+
+def test_thru_is_the_control(tmp_path: Path, speech: Path, inside: Inside) -> None:
+    """What comes in goes out: bit for bit, at once."""
+    out = tmp_path / "x.wav"
+    done = inside(
+        "live", "thru", "--audio-in", f"file:{speech}", "--channel", 2, "--rate", 22050, "--block", 37,
+        "--audio-out", f"file:{out}", "--subtype", "FLOAT", "--json", "-q",
+    )  # fmt: skip
+    assert done.code == 0
+    assert json.loads(done.out)["latency"]["samples"] == 0
+    heard, answered = soundfile.read(speech)[0][:, 1], soundfile.read(out)[0]
+    np.testing.assert_array_equal(answered[: len(heard), 0], heard)
+    np.testing.assert_array_equal(answered[:, 0], answered[:, 1])
+
+
+def test_the_first_line_is_a_sum(speech: Path) -> None:
+    """In JSON: where it sounds, and what the delay is made of."""
+    done = rtsynth(
+        "live", "gp", "--audio-in", f"file:{speech}", "--audio-out", "null", "--midi-in", "none", "--json", "-q",
+        "--seconds", 0.2,
+    )  # fmt: skip
+    start, *_, end = map(json.loads, done.out.splitlines())
+    assert (start["event"], start["device"], start["input"]) == ("start", "null", "speech.wav")
+    delays = start["delay_ms"]
+    assert delays == {
+        "device": pytest.approx(64 / 48), "vocoder": pytest.approx(523 / 48), "total": pytest.approx(587 / 48)
+    }  # fmt: skip
+    assert end["delay_ms"] == delays
 
 
 def test_silence_for_a_while(inside: Inside) -> None:
@@ -164,8 +193,9 @@ def test_a_jack_server_is_heard_and_answered() -> None:
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    assert live.HEADPHONES in done.stderr
-    assert "Answering system on system 48000 Hz / 64 frames (10.9 ms vocoder + " in done.stderr
+    assert answering.HEADPHONES in done.stderr
+    assert "Answering system on system 48000 Hz / 64 frames, device " in done.stderr
+    assert " + vocoder 10.9 = " in done.stderr
     assert "input peak" in done.stdout
 
 

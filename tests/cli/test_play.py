@@ -78,8 +78,10 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
 
 def test_json_is_one_object_a_line(piece: Path) -> None:
     done = rtsynth("play", "piano", piece, "--audio-out", "null", "--json", "-q")
-    *statuses, end = [json.loads(line) for line in done.out.splitlines()]
+    start, *statuses, end = [json.loads(line) for line in done.out.splitlines()]
     assert done.err == ""
+    assert (start["event"], start["device"], start["block"]) == ("start", "null", 64)
+    assert start["delay_ms"]["total"] == pytest.approx(64 / 48)
     assert [status["event"] for status in statuses].count("sound") == 1  # when it was first heard
     assert {status["event"] for status in statuses} == {"sound", "status"}
     assert (end["event"], end["ending"]) == ("end", "over")
