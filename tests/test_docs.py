@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from rtsynth.sampler.cuda import why_not
+
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -27,6 +29,8 @@ def run(page: str, name: str) -> int:
 def test_the_examples_of_a_page_run(path: Path) -> None:
     if "import sympy" in path.read_text():
         pytest.importorskip("sympy")
+    if "sampler.cuda" in path.read_text() and (reason := why_not()):
+        pytest.skip(reason)
     found = run(path.read_text(), str(path))
     if path.name == "kernels.md":
         assert found >= 10
