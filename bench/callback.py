@@ -16,30 +16,26 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import os
 import platform
 import statistics
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from jack_driver import Control, JackServer, late_by_cause, playing
 
 import rtsynth
 from rtsynth.engine import Engine, Report
+from rtsynth.engine.verdict import p_value
+from rtsynth.engine.workload import RESTRIKE_SECONDS, Feeder, notes
 from rtsynth.errors import DeviceError, RtsynthError
-from rtsynth.messages import Kind, Messages, message, sort_by_time
 
 MAX_COST_PERCENT = 25.0
 SIGNIFICANT = 0.05  # one chance in twenty of calling equal lateness unequal
-RESTRIKE_SECONDS = 2.0
-KEYS = (33, 88)  # where a piano note lasts longer than RESTRIKE_SECONDS
 SETTLE_SECONDS = 0.5
 
 
@@ -86,36 +82,6 @@ def jack_driver(engine: Engine, rate: int, block: int, realtime: bool) -> Iterat
             engine.reset_report()
 
         yield Running(engine, reset, lambda: control.ask("report"))
-
-
-def notes(voices: int, seconds: float, rate: int) -> Messages:
-    """`voices` keys over the keyboard, one after the other, each let go and struck anew every so often."""
-    keys = np.linspace(*KEYS, voices).round().astype(int).tolist()
-    rows = []
-    for turn in range(math.ceil(seconds / RESTRIKE_SECONDS)):
-        for i, key in enumerate(keys):
-            strike = round(rate * RESTRIKE_SECONDS * (turn + i / voices))
-            rows.append(message(Kind.NOTE_OFF, strike, number=key, value=0.5))
-            rows.append(message(Kind.NOTE_ON, strike, number=key, value=0.8))
-    return sort_by_time(np.concatenate(rows))
-
-
-class Feeder:
-    """Keeps the engine's queue filled, whatever the length of the run."""
-
-    def __init__(self, engine: Engine, messages: Messages) -> None:
-        self._engine = engine
-        self._messages = messages
-        self._sent = 0
-        self.voices: list[int] = []
-
-    def run(self, seconds: float) -> None:
-        """Let the engine play for `seconds`, noting how many voices sound."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self._sent += self._engine.send(self._messages[self._sent : self._sent + 4096])
-            self.voices.append(self._engine.active_voices)
-            time.sleep(0.1)
 
 
 @contextlib.contextmanager
@@ -174,14 +140,6 @@ def measure(running: Running, feeder: Feeder, seconds: float, rounds: int) -> di
 
 def late_blocks(counts: Counter[str]) -> int:
     return counts["engine"] + counts["preempted"] + counts["host"]
-
-
-def p_value(ours: int, control: int) -> float:
-    """How likely chance alone makes us late at least this often, were both equally prone (one-sided sign
-    test).
-    """
-    total = ours + control
-    return sum(math.comb(total, k) for k in range(ours, total + 1)) / 2**total
 
 
 def verdict(result: dict[str, Any]) -> list[str]:
