@@ -29,6 +29,9 @@ _VERBS = {
     "devices": ("rtsynth.cli.devices:devices", "List audio outputs and MIDI inputs."),
     "fill": ("rtsynth.cli.fill:fill", "Repair gaps in a recording from the sound on both sides."),
     "selftest": ("rtsynth.cli.selftest:selftest", "Prove that an instrument's sound follows its stated law."),
+    "bench": ("rtsynth.cli.bench:bench", "Measure what every block takes, beside an empty engine."),
+    "train": ("rtsynth.cli.train:app", "Train a model by its recipe, and export it."),
+    "export": ("rtsynth.cli.export:app", "Export a network as a streaming ONNX file, proved to stream."),
     "doctor": ("rtsynth.cli.doctor:doctor", "Check what this machine has and lacks for real-time sound."),
 }
 
