@@ -42,7 +42,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install -q --upgrade pip
 
 $(VENV)/installed: $(BIN)/python $(SOURCES)
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -e '.[report,symbolic]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -e '.[models,report,symbolic]'
 	@touch $@
 
 $(VENV)/installed-test: $(BIN)/python $(SOURCES)

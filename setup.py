@@ -27,7 +27,7 @@ ENGINE = Extension(
         "-ffp-contract=off",
         "-fno-tree-loop-distribute-patterns",
     ],
-    extra_link_args=["-pthread", "-lm"],
+    extra_link_args=["-pthread", "-lm", "-ldl"],
 )
 
 NO_COMPILER = """rtsynth needs a C compiler, and {compiler!r} is not there. Install one and try again:

@@ -81,6 +81,14 @@ int32_t rt_engine_add_hearing_source(rt_engine *engine, rt_hearing_loop loop, vo
     return index;
 }
 
+void rt_engine_set_liaison(rt_engine *engine, int32_t index, rt_liaison *liaison)
+{
+    rt_source *source = &engine->process.sources[index];
+    source->liaison = liaison;
+    source->late_seen = liaison->late_worker;
+    source->hurried_seen = liaison->hurried;
+}
+
 void rt_engine_hear(rt_engine *engine, const float *samples, int64_t count)
 {
     engine->process.recorded = samples;
@@ -95,6 +103,13 @@ int64_t rt_engine_send(rt_engine *engine, const rt_message *messages, int64_t co
 void rt_engine_fade(rt_engine *engine, int32_t target, int64_t frames)
 {
     atomic_store_explicit(&engine->process.fade_request, 2 * frames + (target != 0), memory_order_relaxed);
+}
+
+void rt_engine_fade_from_silence(rt_engine *engine, int64_t frames)
+{
+    atomic_store_explicit(&engine->process.fade_request, -1, memory_order_relaxed);
+    engine->process.gain.fade = 0.0;
+    rt_gain_fade(&engine->process.gain, 1.0, frames);
 }
 
 int64_t rt_engine_time(rt_engine *engine)
@@ -139,6 +154,11 @@ void rt_engine_meter(rt_engine *engine, float *peaks)
 {
     for (int32_t i = 0; i < 2; i++)
         peaks[i] = atomic_exchange_explicit(&engine->process.meter[i], 0.0f, memory_order_relaxed);
+}
+
+float rt_engine_heard_meter(rt_engine *engine)
+{
+    return atomic_exchange_explicit(&engine->process.heard_meter, 0.0f, memory_order_relaxed);
 }
 
 static rt_statistics *counting_side(rt_engine *engine)
@@ -219,6 +239,12 @@ int32_t rt_layout(const int64_t **numbers)
         RT_DURATIONS,
         RT_COUNTERS,
         RT_MAX_SOURCES,
+        sizeof(rt_liaison),
+        offsetof(rt_liaison, host_blocks),
+        offsetof(rt_liaison, host_block),
+        offsetof(rt_liaison, paced),
+        offsetof(rt_liaison, late_worker),
+        offsetof(rt_liaison, hurried),
     };
     *numbers = layout;
     return sizeof layout / sizeof *layout;

@@ -24,6 +24,8 @@ RT_API void rt_engine_destroy(rt_engine *engine);
 RT_API int32_t rt_engine_add_source(rt_engine *engine, rt_loop loop, void *state);
 /* [main, nothing running] The same for a source that hears. */
 RT_API int32_t rt_engine_add_hearing_source(rt_engine *engine, rt_hearing_loop loop, void *state);
+/* [main, nothing running] Source `index` depends on a worker; the liaison must live as long as the engine. */
+RT_API void rt_engine_set_liaison(rt_engine *engine, int32_t index, rt_liaison *liaison);
 /* [main, nothing running] Let the sources hear samples (count,) from sample 0 on, and then silence, whatever the host
    brings; they are not copied. NULL: hear the host again. */
 RT_API void rt_engine_hear(rt_engine *engine, const float *samples, int64_t count);
@@ -32,6 +34,8 @@ RT_API void rt_engine_hear(rt_engine *engine, const float *samples, int64_t coun
 RT_REALTIME RT_API int64_t rt_engine_send(rt_engine *engine, const rt_message *messages, int64_t count);
 /* [any thread] Move the master fade to `target` (0 or 1) in a straight line over `frames` samples. */
 RT_REALTIME RT_API void rt_engine_fade(rt_engine *engine, int32_t target, int64_t frames);
+/* [main, nothing running] Be silent, and fade in over the first `frames` samples from now on. */
+RT_API void rt_engine_fade_from_silence(rt_engine *engine, int64_t frames);
 /* [any thread] The first sample that no block has claimed yet. */
 RT_REALTIME RT_API int64_t rt_engine_time(rt_engine *engine);
 /* [any thread] The sample that monotonic time `ns` falls on; rt_engine_time while no stream runs. */
@@ -48,6 +52,8 @@ RT_API int64_t rt_engine_read_recording(rt_engine *engine, float *pairs, int64_t
 
 /* [any thread] Peak of left and right (2,) since the last call. */
 RT_API void rt_engine_meter(rt_engine *engine, float *peaks);
+/* [any thread] Peak of what came in since the last call. */
+RT_API float rt_engine_heard_meter(rt_engine *engine);
 /* [any thread] enum rt_counter -> counters (RT_COUNTERS,); returns the peak before the limiter. */
 RT_API float rt_engine_counters(rt_engine *engine, int64_t *counters);
 /* [any thread] The peak of what came in. */

@@ -37,4 +37,13 @@ typedef void (*rt_loop)(void *state, const rt_message *messages, int32_t count,
 typedef void (*rt_hearing_loop)(void *state, const rt_message *messages, int32_t count, const float *in,
                                 float *left, float *right, int32_t frames);
 
+/* What the engine and a loop that depends on a worker tell each other; the audio thread alone touches it. */
+typedef struct {
+    int64_t host_blocks; /* [engine] host blocks begun; counted before the first call for each */
+    int32_t host_block;  /* [engine] frames of the latest */
+    int32_t paced;       /* [engine] the host has a deadline; 0: nobody waits for the loop, so it may itself wait */
+    int64_t late_worker; /* [loop] times since ever that a worker which had its time did not deliver */
+    int64_t hurried;     /* [loop] ... that the host, ahead of its own pace, left it no time to */
+} rt_liaison;
+
 #endif

@@ -1,14 +1,12 @@
 #define _GNU_SOURCE
 #include "engine.h"
 
-#include <math.h>
 #include <string.h>
 
 #define INPUT_UNDERFLOW 0x1ul  /* paInputUnderflow */
 #define INPUT_OVERFLOW 0x2ul   /* paInputOverflow */
 #define OUTPUT_UNDERFLOW 0x4ul /* paOutputUnderflow */
 #define CONTINUE 0             /* paContinue */
-#define LEAN 0.05              /* share of an early start that the schedule takes over */
 
 int32_t rt_portaudio_begin(rt_engine *engine, int32_t channels, int32_t inputs, int32_t input)
 {
@@ -25,19 +23,6 @@ void rt_portaudio_end(rt_engine *engine)
     rt_clock_restart(&engine->process.clock);
 }
 
-/* How far behind the host's own schedule it calls us. The host does not tell its schedule, and may call in bursts, so
-   we follow the late edge of its calls: a call that is later than all before moves the edge to itself (and is judged
-   once), calls before the edge draw it back slowly. What the block before overran is not the host's lateness. */
-static int64_t follow_host(rt_portaudio *portaudio, int64_t now_ns, int64_t finished_ns)
-{
-    if (!portaudio->begun) portaudio->expected_ns = (double)now_ns;
-    portaudio->begun = true;
-    const double error_ns = (double)now_ns - portaudio->expected_ns;
-    const double lateness_ns = fmin(error_ns, (double)(now_ns - finished_ns));
-    portaudio->expected_ns += error_ns > 0.0 ? error_ns : LEAN * error_ns;
-    return lateness_ns > 0.0 ? (int64_t)lateness_ns : 0;
-}
-
 static rt_output interleaved(float *out, int32_t channels)
 {
     if (channels == 0) return (rt_output){0};
@@ -52,9 +37,10 @@ int32_t rt_portaudio_callback(const void *in, void *out, unsigned long frames, c
     rt_portaudio *portaudio = &engine->portaudio;
     if (frames == 0) return CONTINUE;
     const int64_t now_ns = rt_now_ns();
+    const double length_ns = (double)frames * 1e9 / engine->process.sample_rate;
     const rt_start start = {
         .now_ns = now_ns,
-        .lateness_ns = follow_host(portaudio, now_ns, engine->process.finished_ns),
+        .lateness_ns = rt_lateness_follow(&portaudio->lateness, now_ns, engine->process.finished_ns, length_ns),
         .paced = true,
         .underflow = (flags & OUTPUT_UNDERFLOW) != 0,
         .input_underflow = (flags & INPUT_UNDERFLOW) != 0,
@@ -64,6 +50,5 @@ int32_t rt_portaudio_callback(const void *in, void *out, unsigned long frames, c
     if (portaudio->channels > 2) memset(out, 0, frames * (size_t)portaudio->channels * sizeof(float));
     const rt_input input = {portaudio->inputs > 0 ? in : NULL, portaudio->inputs, portaudio->input};
     rt_process_run(&engine->process, input, interleaved(out, portaudio->channels), (int32_t)frames, &start);
-    portaudio->expected_ns += (double)frames * 1e9 / engine->process.sample_rate;
     return CONTINUE;
 }

@@ -2,9 +2,8 @@
 #ifndef RT_PORTAUDIO_H
 #define RT_PORTAUDIO_H
 
+#include "lateness.h"
 #include "realtime.h"
-
-#include <stdbool.h>
 
 #define RT_MAX_CHANNELS 64
 
@@ -12,8 +11,7 @@ typedef struct {
     int32_t channels;   /* of the output; 0: the stream only brings input */
     int32_t inputs;     /* channels of the input; 0: there is none */
     int32_t input;      /* the one that is heard, or RT_ALL_CHANNELS */
-    bool begun;
-    double expected_ns; /* when the next callback is due, by the late edge of those before */
+    rt_lateness lateness;
 } rt_portaudio;
 
 #endif

@@ -93,6 +93,14 @@ static float highest(const float *samples, int32_t frames)
     return peak;
 }
 
+static void raise_meter(_Atomic float *meter, const float *samples, int32_t frames)
+{
+    const float peak = highest(samples, frames);
+    /* A reader may set it to zero in between: it has then been told of a peak at least this high. */
+    if (peak > atomic_load_explicit(meter, memory_order_relaxed))
+        atomic_store_explicit(meter, peak, memory_order_relaxed);
+}
+
 /* ---- host or recording -> what the sources hear ---- */
 
 static void hear_recorded(rt_process *process, int32_t frames)
@@ -131,6 +139,7 @@ static void hear(rt_process *process, rt_input input, int32_t offset, int32_t fr
     if (!all_finite(process->heard, frames))
         rt_statistics_add(process->statistics, RT_NAN_INPUT, silence_not_finite(process->heard, frames));
     rt_statistics_heard(process->statistics, highest(process->heard, frames));
+    raise_meter(&process->heard_meter, process->heard, frames);
 }
 
 /* ---- sources -> mix ---- */
@@ -176,14 +185,6 @@ static void run_sources(rt_process *process, int32_t count, int32_t frames)
 }
 
 /* ---- mix -> host, record ring, meter ---- */
-
-static void raise_meter(_Atomic float *meter, const float *samples, int32_t frames)
-{
-    const float peak = highest(samples, frames);
-    /* A reader may set it to zero in between: it has then been told of a peak at least this high. */
-    if (peak > atomic_load_explicit(meter, memory_order_relaxed))
-        atomic_store_explicit(meter, peak, memory_order_relaxed);
-}
 
 static void record(rt_process *process, int32_t frames)
 {
@@ -246,6 +247,38 @@ static void split_block(rt_process *process, rt_input input, rt_output output, i
     } while (done < frames);
 }
 
+/* ---- sources that depend on a worker ---- */
+
+static void announce_block(rt_process *process, int32_t frames, bool paced)
+{
+    for (int32_t i = 0; i < process->source_count; i++) {
+        rt_liaison *liaison = process->sources[i].liaison;
+        if (!liaison) continue;
+        liaison->host_blocks++;
+        liaison->host_block = frames;
+        liaison->paced = paced;
+    }
+}
+
+static void enter(rt_process *process, rt_late_block block, enum rt_cause cause)
+{
+    block.cause = cause;
+    rt_statistics_late(process->statistics, &block);
+}
+
+/* Enter what a worker did not deliver in this block. What the host left it no time for is the host's, and has been
+   entered already where the host only makes up for a late block. */
+static void enter_missing(rt_process *process, rt_late_block block)
+{
+    for (int32_t i = 0; i < process->source_count; i++) {
+        rt_source *source = &process->sources[i];
+        if (!source->liaison) continue;
+        for (; source->late_seen < source->liaison->late_worker; source->late_seen++) enter(process, block, RT_WORKER);
+        for (; source->hurried_seen < source->liaison->hurried; source->hurried_seen++)
+            if (block.time >= process->excused_until) enter(process, block, RT_HOST);
+    }
+}
+
 /* ---- requests and measurements around it ---- */
 
 static void take_requests(rt_process *process)
@@ -279,6 +312,10 @@ static void judge(rt_process *process, const rt_start *start, rt_late_block bloc
     const bool unseen_underflow = start->underflow && !process->blamed;
     if (overran || unseen_underflow) rt_statistics_late(process->statistics, &block);
     process->blamed = overran;
+    if (!overran) return;
+    const double behind = (double)(block.lateness_ns + block.wall_ns) * 1e-9 * process->sample_rate;
+    const int32_t frames = atomic_load_explicit(&process->latest_block, memory_order_relaxed);
+    process->excused_until = block.time + (int64_t)behind + 2 * frames;
 }
 
 static void measure(rt_process *process, const rt_start *start, int64_t first, int32_t frames, int64_t cpu_ns)
@@ -291,13 +328,18 @@ static void measure(rt_process *process, const rt_start *start, int64_t first, i
     rt_statistics_add(statistics, RT_BLOCKS, 1);
     if (start->input_underflow) rt_statistics_add(statistics, RT_INPUT_UNDERFLOWS, 1);
     if (start->input_overflow) rt_statistics_add(statistics, RT_INPUT_OVERFLOWS, 1);
+    if (start->xruns) rt_statistics_add(statistics, RT_HOST_XRUNS, start->xruns);
     rt_histogram_count(&statistics->durations[RT_WALL], wall_ns);
     rt_histogram_count(&statistics->durations[RT_CPU], cpu_ns);
-    if (!start->paced) return;
+    const rt_late_block block = {first, wall_ns, cpu_ns, start->lateness_ns, RT_HOST};
+    if (!start->paced) {
+        enter_missing(process, block);
+        return;
+    }
     rt_histogram_count(&statistics->durations[RT_LATENESS], start->lateness_ns);
     if (previous_ns) rt_histogram_count(&statistics->durations[RT_INTERVAL], start->now_ns - previous_ns);
-    const rt_late_block block = {first, wall_ns, cpu_ns, start->lateness_ns, RT_HOST};
     judge(process, start, block, (int64_t)(frames * 1e9 / process->sample_rate));
+    enter_missing(process, block);
 }
 
 void rt_process_run(rt_process *process, rt_input input, rt_output output, int32_t frames, const rt_start *start)
@@ -309,6 +351,7 @@ void rt_process_run(rt_process *process, rt_input input, rt_output output, int32
     if (frames > 0) {
         atomic_store_explicit(&process->latest_block, frames, memory_order_relaxed);
         atomic_store_explicit(&process->next_time, first + frames, memory_order_release);
+        announce_block(process, frames, start->paced);
     }
     split_block(process, input, output, frames);
     publish_levels(process);

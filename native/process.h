@@ -23,6 +23,9 @@ typedef struct {
     rt_loop loop;                 /* NULL for a source that hears */
     rt_hearing_loop hearing_loop; /* NULL for one that does not */
     void *state;
+    rt_liaison *liaison;  /* NULL for one that depends on no worker */
+    int64_t late_seen;    /* of the liaison's counts, what is in the statistics */
+    int64_t hurried_seen;
     bool broken;    /* its latest samples were not all finite */
     bool reset_due; /* and it has not been sent RT_RESET for that yet */
 } rt_source;
@@ -51,6 +54,7 @@ typedef struct {
     bool underflow;      /* the host reports that it ran out of samples before ... */
     bool input_underflow; /* ... that it had too few to hand over, and made up for them */
     bool input_overflow;  /* ... that it threw some away */
+    int64_t xruns;        /* ... how often a deadline was missed since the block before, by whomever */
 } rt_start;
 
 typedef struct {
@@ -71,6 +75,7 @@ typedef struct {
     int64_t started_ns;   /* start and end of the latest host block; 0 before any */
     int64_t finished_ns;
     bool blamed;          /* the latest host block is in the ledger by our own clock */
+    int64_t excused_until; /* up to this sample blocks may come in a hurry, to make up for one in the ledger */
 
     /* Scratch */
     rt_message due[RT_BATCH];
@@ -88,6 +93,7 @@ typedef struct {
     _Atomic int64_t next_time;   /* the first sample no block has claimed yet */
     _Atomic int32_t latest_block; /* frames */
     _Atomic float meter[2];      /* peak since last read, left and right, after the limiter */
+    _Atomic float heard_meter;   /* the same of what comes in */
     rt_clock clock;
     rt_statistics sides[2];      /* one counts, the other is clear or being cleared */
     _Atomic int32_t side_wanted;

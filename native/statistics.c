@@ -8,6 +8,7 @@ static const char *const counter_names[RT_COUNTERS] = {
     [RT_LATE_ENGINE] = "late_engine",
     [RT_LATE_PREEMPTED] = "late_preempted",
     [RT_LATE_HOST] = "late_host",
+    [RT_LATE_WORKER] = "late_worker",
     [RT_LATE_MESSAGES] = "late_messages",
     [RT_NAN_SAMPLES] = "nan_samples",
     [RT_LIMITED_SAMPLES] = "limited_samples",
@@ -16,6 +17,7 @@ static const char *const counter_names[RT_COUNTERS] = {
     [RT_INPUT_UNDERFLOWS] = "input_underflows",
     [RT_INPUT_OVERFLOWS] = "input_overflows",
     [RT_NAN_INPUT] = "nan_input",
+    [RT_HOST_XRUNS] = "host_xruns",
 };
 
 const char *rt_counter_name(int32_t counter)

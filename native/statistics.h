@@ -15,6 +15,7 @@ enum rt_counter {
     RT_LATE_ENGINE,           /* late blocks by cause, enum rt_cause */
     RT_LATE_PREEMPTED,
     RT_LATE_HOST,
+    RT_LATE_WORKER,
     RT_LATE_MESSAGES,         /* applied after their sample had passed */
     RT_NAN_SAMPLES,           /* not-finite samples replaced by zero, both channels */
     RT_LIMITED_SAMPLES,       /* frames the limiter turned down */
@@ -23,6 +24,7 @@ enum rt_counter {
     RT_INPUT_UNDERFLOWS,      /* blocks before which the host had too little input, and made up for it */
     RT_INPUT_OVERFLOWS,       /* blocks before which it threw input away */
     RT_NAN_INPUT,             /* not-finite samples that came in, heard as zero */
+    RT_HOST_XRUNS,            /* times the host says that its deadline was missed, by whomever */
     RT_COUNTERS,
 };
 
@@ -31,6 +33,7 @@ enum rt_cause {
     RT_ENGINE,    /* it computed for longer than the block lasts */
     RT_PREEMPTED, /* it did not compute that long, but was off the processor for the rest */
     RT_HOST,      /* it was begun so late that the time left did not suffice, or the host reports an underflow */
+    RT_WORKER,    /* a source's worker did not deliver, though it had had its time: something stood in for it */
 };
 
 typedef struct {

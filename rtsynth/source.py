@@ -12,11 +12,15 @@ class Loop(NamedTuple):
     int32_t frames)` of `native/message.h`: apply the `count` messages (all due now), then ADD `frames` samples to
     `left` and `right`. Where it `hears`, it is an rt_hearing_loop instead, which is handed `const float *in` before
     `left`: what comes in at these samples, mono. It never allocates, locks, raises or enters Python.
+
+    `liaison`: address of an `rt_liaison`, for a loop that depends on a worker: there the engine tells it of the host's
+    blocks, and it tells the engine when the worker was late. 0: none.
     """
 
     address: int
     state: int
     hears: bool = False
+    liaison: int = 0
 
 
 class Source(Protocol):

@@ -3,6 +3,7 @@
 #include "../clock.h"
 #include "../message.h"
 
+#include <linux/futex.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum fault { NO_FAULT, NOT_A_NUMBER, BURN, SLEEP, ALLOCATE, LOCK, CALL_SYSTEM };
+enum fault { NO_FAULT, NOT_A_NUMBER, BURN, SLEEP, ALLOCATE, LOCK, CALL_SYSTEM, WAKE, WAIT };
 
 /* One call of the loop, or one message in it. */
 typedef struct {
@@ -99,12 +100,15 @@ static void doze(int64_t ns)
 static void commit_fault(probe *source)
 {
     static void *volatile leak;
+    static uint32_t futex_word;
     switch (source->fault) {
     case BURN: burn(source->fault_ns); break;
     case SLEEP: doze(source->fault_ns); break;
     case ALLOCATE: leak = malloc(64); free(leak); break;
     case LOCK: pthread_mutex_lock(&source->mutex); pthread_mutex_unlock(&source->mutex); break;
     case CALL_SYSTEM: syscall(SYS_getpid); break;
+    case WAKE: syscall(SYS_futex, &futex_word, FUTEX_WAKE, 1, NULL, NULL, 0); break;
+    case WAIT: syscall(SYS_futex, &futex_word, FUTEX_WAIT, 1, NULL, NULL, 0); break; /* it is not 1: returns at once */
     default: break;
     }
     source->faults++;

@@ -1,15 +1,18 @@
 /* Runs the audio callback a million times with messages flowing, on a thread that may do nothing else: allocations and
-   locks are counted by malloc_hook.c, and a seccomp filter traps every system call but reading the clock. */
+   locks are counted by malloc_hook.c, and a seccomp filter traps every system call but reading the clock and, where it
+   is asked for, waking another process. */
 #define _GNU_SOURCE
 #include "../message.h"
 
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -46,6 +49,7 @@ typedef struct {
     int64_t blocks;
     int64_t frames;
     int64_t trap_system_calls;
+    int64_t may_wake;    /* FUTEX_WAKE is none of them */
     int64_t sent;        /* out: messages */
     int64_t trapped;     /* out: system calls */
     int64_t trapped_number;
@@ -62,16 +66,22 @@ static void count_trap(int signal_number, siginfo_t *info, void *context)
     SYSCALL_RESULT((ucontext_t *)context) = -ENOSYS;
 }
 
-/* From here on this thread may read the clock, return from the handler above, and end. */
-static int forbid_system_calls(void)
+#define NO_CALL UINT32_MAX /* no system call has this number */
+
+/* From here on this thread may read the clock, return from the handler above, and end; and `may_wake`: a futex's
+   operation is its second argument, and FUTEX_WAKE the only one let through. */
+static int forbid_system_calls(bool may_wake)
 {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 0, 5),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 0, 8),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 1, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 5, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, may_wake ? (uint32_t)SYS_futex : NO_CALL, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])), /* both are little-endian */
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FUTEX_WAKE, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
     };
@@ -108,7 +118,7 @@ static void *run_thread(void *user_data)
 {
     proof *run = user_data;
     if (run->trap_system_calls) {
-        if (forbid_system_calls()) {
+        if (forbid_system_calls(run->may_wake)) {
             run->trapped = -1;
             return NULL;
         }

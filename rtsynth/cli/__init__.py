@@ -20,7 +20,10 @@ USAGE, INTERRUPTED, READER_GONE = 2, 130, 141
 
 _VERBS = {
     "play": ("rtsynth.cli.play:play", "Play an instrument in real time: MIDI keyboards, or a piece."),
-    "live": ("rtsynth.cli.live:app", "Answer a microphone, or a file, in real time: the GP vocoder."),
+    "live": (
+        "rtsynth.cli.live:app",
+        "Answer a microphone, or a file, in real time: a model, or the GP vocoder.",
+    ),
     "render": ("rtsynth.cli.render:render", "Render a piece to an audio file, faster than real time."),
     "fit": ("rtsynth.cli.fit:fit", "Turn recorded notes into an instrument, and show how near it is."),
     "speech": ("rtsynth.cli.speech:app", "Fit a recording of speech as a Gaussian process, and draw it."),

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rtsynth.cli.display import Display, progress
-from rtsynth.cli.flags import TAKE, TALK, TARGET, AudioIn, AudioOut, MidiIn, Record, Take, Talk, Target
+from rtsynth.cli.flags import (
+    TAKE,
+    TALK,
+    TARGET,
+    AudioIn,
+    AudioOut,
+    MidiIn,
+    NoWait,
+    Record,
+    Take,
+    Talk,
+    Target,
+)
 from rtsynth.cli.output import say
 from rtsynth.cli.performing import FILE_PREFIX, conclude, device_text, midi_text, stop_signals
 from rtsynth.cli.render import DEFAULT_RATE, tell
@@ -40,6 +52,7 @@ class Ears:
     channel: Channel = None
     midi_in: MidiIn = "all"
     record: Record = None
+    no_wait: NoWait = False
 
     @property
     def file_out(self) -> Path | None:
@@ -103,6 +116,7 @@ def _answer_live(answerer: Answerer, ears: Ears, take: Take, target: Target, tal
             gain_db=take.gain_db,
             heard=heard,
             hearing=hearing,
+            wait_for_device=not ears.no_wait,
             say=display.say,
         ) as performance,
         stop_signals() as stop,
@@ -117,6 +131,7 @@ def _answer_live(answerer: Answerer, ears: Ears, take: Take, target: Target, tal
         heading = f"Answering {_input_text(ears, hearing)} on {device_text(device, ears.audio_out)}"
         midi = f"MIDI: {midi_text(ears.midi_in, inputs)}"
         display.headline = lambda: f"{heading} {_timing(answerer, performance)}, {midi}, Ctrl-C to stop"
+        display.measured = answerer.measured
         display.begun = lambda: {
             "device": device.name,
             "input": _input_text(ears, hearing),
@@ -124,7 +139,9 @@ def _answer_live(answerer: Answerer, ears: Ears, take: Take, target: Target, tal
             "block": performance.block,
             "delay_ms": delays_ms(answerer, performance),
         }
-        outcome = performance.run(stop, seconds=take.seconds, on_status=display.update)
+        outcome = performance.run(
+            stop, seconds=take.seconds, on_status=display.update, on_device=display.device
+        )
         told = {
             "latency": _latency(answerer, sample_rate),
             "device_latency_ms": performance.latency_ms,

@@ -176,7 +176,7 @@ def _worker(source: Source) -> Worker:
 
     assert isinstance(source, LiveModel)
     facts, computed = source.facts, source.measurements().computed
-    ahead = source.latency - sum(facts.parts.values())
+
     return Worker(
         budget_ns=round(1e9 * facts.frame / facts.model_rate),
         wall=Histogram(*computed.wall),
@@ -184,5 +184,5 @@ def _worker(source: Source) -> Worker:
         turnaround=Histogram(*computed.turnaround),
         frames=computed.frames,
         skipped=computed.skipped,
-        latency=facts.parts | {"computing": ahead},
+        latency=source.delays,
     )

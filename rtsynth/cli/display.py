@@ -16,7 +16,7 @@ from rtsynth.cli.output import emit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rtsynth.io.performance import Status
+    from rtsynth.io.performance import Presence, Status
 
 METER_CELLS = 20
 METER_FLOOR_DB = -60.0
@@ -24,23 +24,37 @@ JSON_SECONDS = 1.0
 PROGRESS_SECONDS = 10.0  # between two lines where there is no terminal
 
 
-def meter(level: float) -> str:
+def meter(level: float, cells: int = METER_CELLS) -> str:
     """A level (linear) as a bar from -60 dB to full scale and its value in dB."""
     level_db = 20 * math.log10(level) if level > 0 else -math.inf
     share = min(1.0, max(0.0, 1 - level_db / METER_FLOOR_DB))
-    filled = round(share * METER_CELLS)
+    filled = round(share * cells)
     text = f"{level_db:6.1f} dB" if level > 0 else "  silent "
-    return "█" * filled + "·" * (METER_CELLS - filled) + " " + text
+    return "█" * filled + "·" * (cells - filled) + " " + text
 
 
 def status_line(status: Status) -> str:
-    """Level, voices, time of the slowest hundredth of the blocks against the budget, late blocks."""
+    """Levels in and out, or level and voices; time of the slowest hundredth of the blocks against the budget; late ones
+    by cause.
+    """
     report = status.report
     budget = report.budget_ns or 1
-    return (
-        f"{status.seconds:7.1f} s  {meter(status.level)}  {status.voices:3d} voices  "
-        f"block p99 {100 * report.wall.percentile(99) / budget:3.0f} %  late {report.late.total()}"
-    )
+    causes = [f"{cause.name.lower()} {count}" for cause, count in report.late.items() if count]
+    late = f"{report.late.total()}" + (f" ({', '.join(causes)})" if causes else "")
+    if report.heard_peak is None:
+        levels = f"{meter(status.level)}  {status.voices:3d} voices"
+    else:
+        levels = f"in {meter(status.heard, METER_CELLS // 3)}  out {meter(status.level, METER_CELLS // 3)}"
+    share = 100 * report.wall.percentile(99) / budget
+    return f"{status.seconds:7.1f} s  {levels}  block p99 {share:3.0f} %  late {late}"
+
+
+def _levels(status: Status) -> dict[str, float]:
+    """Peaks since the last look, dB of full scale."""
+    shown = {"level_db": status.level}
+    if status.report.heard_peak is not None:
+        shown["heard_db"] = status.heard
+    return {name: 20 * math.log10(level) if level > 0 else -math.inf for name, level in shown.items()}
 
 
 class Display:
@@ -49,6 +63,7 @@ class Display:
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
         self._live: Any = None
+        self.measured: Callable[[], dict[str, Any]] = dict  # what the source counts itself, for --json
         self._begun = False
         self._heard = False
         self._next_json = 0.0
@@ -70,12 +85,13 @@ class Display:
             self._live.update(status_line(status), refresh=True)
         if self._talk.json and status.level > 0 and not self._heard:
             self._heard = True
-            emit({"event": "sound", "seconds": status.seconds})
-        if self._talk.json and status.seconds >= self._next_json:
-            self._next_json = status.seconds + JSON_SECONDS
-            level_db = 20 * math.log10(status.level) if status.level > 0 else -math.inf
-            told = as_json(status.report, status.voices)
-            emit({"event": "status", "seconds": status.seconds, "level_db": level_db, **told})
+            told = _levels(status) | as_json(status.report, status.voices) | self.measured()
+            emit({"event": "status", "seconds": status.seconds, **told})
+
+    def device(self, presence: Presence, name: str) -> None:
+        """The device has gone, or is back; people have been told."""
+        if self._talk.json:
+            emit({"event": "device", "state": presence.value, "device": name})
 
     def _begin(self) -> None:
         self._begun = True

@@ -125,11 +125,12 @@ def _audio() -> list[Finding]:
 
     library = portaudio()
     if library is None:
-        return [Finding("note", "PortAudio", "missing: no sound card can be used", install_hint())]
+        return [Finding("note", "PortAudio", "missing: no sound card but JACK's can be used", install_hint())]
     version = library.get_portaudio_version()[1].split(",")[0]
     devices = list_devices()
     default = find_output(None, devices)
-    findings = [Finding("ok", "PortAudio", f"{version}, {len(devices) - 1} devices")]
+    own = [device for device in devices if device.portaudio_index is not None]
+    findings = [Finding("ok", "PortAudio", f"{version}, {len(own)} devices")]
     if default.is_null:
         return [
             *findings,
@@ -143,11 +144,16 @@ def _audio() -> list[Finding]:
 
 
 def _jack() -> list[Finding]:
-    from rtsynth.io.devices import list_devices
+    from rtsynth.io.jack import has_library, look
 
-    if any(device.host_api.startswith("JACK") for device in list_devices()):
-        return [Finding("ok", "JACK", "a server is running: its output is the default")]
-    return [Finding("ok", "JACK", "no server (none is needed)")]
+    if not has_library():
+        step = "only if you want JACK: apt install libjack-jackd2-0, or pipewire-jack"
+        return [Finding("ok", "JACK", f"no library ({step})")]
+    server = look()
+    if server is None:
+        return [Finding("ok", "JACK", "no server (none is needed)")]
+    cycle = f"{server.rate} Hz / {server.period} frames"
+    return [Finding("ok", "JACK", f"a server is running at {cycle}: its output is the default")]
 
 
 def _midi() -> list[Finding]:

@@ -28,6 +28,11 @@ def _switch(*names: str, help: str) -> Parameter:
     return Parameter(name=names, help=help, show_default=False)
 
 
+NoWait = Annotated[
+    bool, _switch("--no-wait", help="End with 3 when the device goes; else it is waited for, the sound kept.")
+]
+
+
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Take:

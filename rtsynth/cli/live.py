@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -107,17 +107,13 @@ def model(
 
 
 def _answerer(source: LiveModel, name: str) -> Answerer:
-    from rtsynth.cli.models import as_json, delays, remarks, rows
+    from rtsynth.cli import models
 
     return Answerer(
         source,
         made=f"live {name}",
-        delays=lambda: delays(source),
-        remarks=lambda: remarks(source),
-        measured=lambda: _measured(source, as_json),
-        table=lambda: rows(source),
+        delays=lambda: source.delays,
+        remarks=lambda: models.remarks(source),
+        measured=lambda: {"model": models.as_json(source)},
+        table=lambda: models.rows(source),
     )
-
-
-def _measured(source: LiveModel, as_json: Any) -> dict[str, Any]:
-    return {"model": as_json(source)}

@@ -33,6 +33,7 @@ def as_json(report: Report, voices: int | None = None) -> dict[str, Any]:
         "limited_samples": report.limited_samples,
         "nan_samples": report.nan_samples,
         "dropped_record_frames": report.dropped_record_frames,
+        "host_xruns": report.host_xruns,
         "realtime_priority": report.realtime_priority,
         "input": None if report.heard_peak is None else _input(report),
     }

@@ -12,12 +12,6 @@ if TYPE_CHECKING:
 _SHARES = {"p50": 50.0, "p99": 99.0, "p99.9": 99.9}
 
 
-def delays(model: LiveModel) -> dict[str, int]:
-    """What its latency is made of, in device samples; the last part is the time that its process is given."""
-    parts = dict(model.facts.parts)
-    return parts | {"computing": model.latency - sum(parts.values())}
-
-
 def remarks(model: LiveModel) -> list[str]:
     """What runs, and what of it nobody has stated or checked."""
     facts, manifest = model.facts, model.manifest
@@ -66,7 +60,7 @@ def as_json(model: LiveModel) -> dict[str, Any]:
         "frame": facts.frame,
         "states": facts.states,
         "provider": facts.provider,
-        "delay_samples": delays(model),
+        "delay_samples": model.delays,
         "latency_stated": facts.latency_stated,
         "receptive_field": manifest.receptive_field,
         "parity_error": None if manifest.export is None else manifest.export.error,

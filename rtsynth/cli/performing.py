@@ -80,12 +80,18 @@ def conclude(
     if talk.json:
         emit(_as_json(outcome) | more)
     elif not talk.quiet:
-        print(table_text(outcome.report, outcome.voices, rows))
+        print(table_text(outcome.report, outcome.voices, [*_outages(outcome), *rows]))
     if outcome.ending is Ending.DEVICE_GONE:
         return DeviceError.exit_code
     if recorded is not None and not recorded.whole:
         return 1
     return INTERRUPTED if outcome.ending is Ending.INTERRUPTED else 0
+
+
+def _outages(outcome: Outcome) -> list[tuple[str, str]]:
+    if not outcome.outages:
+        return []
+    return [("device gone", f"{outcome.outages} times, {outcome.away_seconds:.1f} s")]
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
@@ -104,6 +110,8 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
         "event": "end",
         "ending": outcome.ending.value,
         "seconds": outcome.seconds,
+        "outages": outcome.outages,
+        "away_seconds": outcome.away_seconds,
         "recorded": files,
         **measured,
     }

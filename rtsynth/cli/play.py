@@ -14,6 +14,7 @@ from rtsynth.cli.flags import (
     TARGET,
     AudioOut,
     MidiIn,
+    NoWait,
     PresetName,
     Record,
     Take,
@@ -38,6 +39,7 @@ def play(
     audio_out: AudioOut = None,
     midi_in: MidiIn = "all",
     record: Record = None,
+    no_wait: NoWait = False,
     take: Take = TAKE,
     target: Target = TARGET,
     talk: Talk = TALK,
@@ -63,6 +65,7 @@ def play(
             sample_rate=sample_rate,
             block=take.block,
             gain_db=take.gain_db,
+            wait_for_device=not no_wait,
             say=display.say,
         ) as performance,
         stop_signals() as stop,
@@ -85,7 +88,9 @@ def play(
             "block": performance.block,
             "delay_ms": {"device": performance.latency_ms, "total": performance.latency_ms},
         }
-        outcome = performance.run(stop, seconds=take.seconds, on_status=display.update)
+        outcome = performance.run(
+            stop, seconds=take.seconds, on_status=display.update, on_device=display.device
+        )
     return conclude(outcome, take, talk)
 
 

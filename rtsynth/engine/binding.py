@@ -20,12 +20,21 @@ from rtsynth.errors import RtsynthError
 from rtsynth.messages import MESSAGE
 
 LATE_BLOCK = np.dtype([(name, np.int64) for name in ("time", "wall_ns", "cpu_ns", "lateness_ns", "cause")])
+LIAISON = np.dtype(
+    [
+        ("host_blocks", np.int64),
+        ("host_block", np.int32),
+        ("paced", np.int32),
+        ("late_worker", np.int64),
+        ("hurried", np.int64),
+    ]
+)
 LEDGER_CAPACITY = 1024
 ALL_CHANNELS = -1
 HISTOGRAM_BITS = 6  # log2 of the buckets of an octave
 HISTOGRAM_BUCKETS = 1984
 DURATIONS = ("wall", "cpu", "lateness", "interval")  # in the order of enum rt_duration
-COUNTERS = 12
+COUNTERS = 14
 MAX_SOURCES = 64
 
 _ENGINE = c_void_p
@@ -34,6 +43,7 @@ _SIGNATURES: native.Signatures = {
     "rt_engine_destroy": (None, [_ENGINE]),
     "rt_engine_add_source": (c_int32, [_ENGINE, c_void_p, c_void_p]),
     "rt_engine_add_hearing_source": (c_int32, [_ENGINE, c_void_p, c_void_p]),
+    "rt_engine_set_liaison": (None, [_ENGINE, c_int32, c_void_p]),
     "rt_engine_hear": (None, [_ENGINE, c_void_p, c_int64]),
     "rt_engine_send": (c_int64, [_ENGINE, c_void_p, c_int64]),
     "rt_engine_fade": (None, [_ENGINE, c_int32, c_int64]),
@@ -41,9 +51,11 @@ _SIGNATURES: native.Signatures = {
     "rt_engine_time_at": (c_int64, [_ENGINE, c_int64]),
     "rt_engine_latest_block": (c_int32, [_ENGINE]),
     "rt_engine_stamp": (c_int64, [_ENGINE, c_int64]),
+    "rt_engine_fade_from_silence": (None, [_ENGINE, c_int64]),
     "rt_engine_record": (None, [_ENGINE, c_int32]),
     "rt_engine_read_recording": (c_int64, [_ENGINE, c_void_p, c_int64]),
     "rt_engine_meter": (None, [_ENGINE, c_void_p]),
+    "rt_engine_heard_meter": (c_float, [_ENGINE]),
     "rt_engine_counters": (c_float, [_ENGINE, c_void_p]),
     "rt_engine_heard": (c_float, [_ENGINE]),
     "rt_engine_histogram": (c_int64, [_ENGINE, c_int32, c_void_p]),
@@ -73,6 +85,7 @@ def _layout(message: np.dtype = MESSAGE) -> list[int]:
         len(DURATIONS),
         COUNTERS,
         MAX_SOURCES,
+        *_offsets(LIAISON),
     ]
 
 

@@ -96,7 +96,9 @@ class Engine:
 
     def _add(self, loop: Loop) -> None:
         add = self._library.rt_engine_add_hearing_source if loop.hears else self._library.rt_engine_add_source
-        add(self._native, loop.address, loop.state)
+        index = add(self._native, loop.address, loop.state)
+        if loop.liaison:
+            self._library.rt_engine_set_liaison(self._native, index, loop.liaison)
 
     def __enter__(self) -> Engine:
         return self
@@ -170,6 +172,11 @@ class Engine:
         """Undo `fade_out`."""
         self._library.rt_engine_fade(self._handle, 1, round(seconds * self.sample_rate))
 
+    def fade_from_silence(self, seconds: float) -> None:
+        """Before a driver starts: what it plays first is faded in."""
+        self._check_idle("fade_from_silence")
+        self._library.rt_engine_fade_from_silence(self._handle, round(seconds * self.sample_rate))
+
     # ---- drivers, one at a time ----
 
     def _check_idle(self, action: str) -> None:
@@ -224,6 +231,12 @@ class Engine:
         self._library.rt_portaudio_end(self._handle)
 
     @property
+    def address(self) -> int:
+        """Of the rt_engine, for a driver that starts itself on it (rt_jack_start); nothing else may run then."""
+        self._check_idle("start a stream")
+        return self._handle
+
+    @property
     def portaudio_callback(self) -> tuple[int, int]:
         """Addresses of the PaStreamCallback (float32, interleaved) and of its user data."""
         callback = ctypes.cast(self._library.rt_portaudio_callback, ctypes.c_void_p).value
@@ -247,6 +260,10 @@ class Engine:
         peaks = np.zeros(2, np.float32)
         self._library.rt_engine_meter(self._handle, binding.address_of(peaks))
         return float(peaks[0]), float(peaks[1])
+
+    def heard_meter(self) -> float:
+        """Peak of what came in since the last call, linear; 0 where no source hears."""
+        return self._library.rt_engine_heard_meter(self._handle)
 
     def report(self) -> Report:
         """What was measured so far. From any thread, while running."""

@@ -24,6 +24,7 @@ class Cause(IntEnum):
     ENGINE = 0  # it computed for longer than the block lasts
     PREEMPTED = 1  # it was off the processor for the rest
     HOST = 2  # it was begun too late, or the host reported an underflow
+    WORKER = 3  # an inference process did not deliver in time: something stood in for its answer
 
 
 class LateBlock(NamedTuple):
@@ -54,6 +55,25 @@ class Histogram:
     @property
     def count(self) -> int:
         return int(self.buckets.sum())
+
+    @classmethod
+    def of(cls, ns: NDArray[np.int64]) -> Histogram:
+        """Of durations that were written down one by one, (n,)."""
+        bucket = np.minimum(np.searchsorted(bucket_tops_ns(), ns), HISTOGRAM_BUCKETS - 1)
+        counts = np.bincount(bucket, minlength=HISTOGRAM_BUCKETS).astype(np.uint64)
+        return cls(counts, int(ns.max(initial=0)))
+
+    def __add__(self, other: Histogram) -> Histogram:
+        return Histogram(self.buckets + other.buckets, max(self.max, other.max))
+
+    def since(self, before: Histogram) -> Histogram:
+        """What was counted after `before`; the longest of it to 1.6 %, where it was not the longest of all."""
+        counts = self.buckets - before.buckets
+        if self.max > before.max:
+            return Histogram(counts, self.max)
+        counted = np.flatnonzero(counts)
+        top = int(bucket_tops_ns()[counted[-1]]) if counted.size else 0
+        return Histogram(counts, min(top, self.max))
 
     def percentile(self, q: float) -> int:
         """The duration in ns that `q` percent of the blocks did not exceed, at most 1.6 % too high; 0 when
@@ -96,6 +116,8 @@ class Report:
     input_underflows: int = 0  # blocks before which the host had too little input, and made up for it
     input_overflows: int = 0  # blocks before which it threw input away
     nan_input: int = 0  # not-finite samples that came in, heard as zero
+    late_worker: int = 0
+    host_xruns: int = 0  # times JACK says that a deadline was missed, whoever's fault it was
     heard_peak: float | None = None  # largest |sample| that came in, linear; None where no source hears
 
     @property
@@ -106,6 +128,7 @@ class Report:
                 Cause.ENGINE: self.late_engine,
                 Cause.PREEMPTED: self.late_preempted,
                 Cause.HOST: self.late_host,
+                Cause.WORKER: self.late_worker,
             }
         )
 
@@ -171,4 +194,5 @@ def _troubles(report: Report) -> list[tuple[str, int]]:
         ("input made up for", report.input_underflows),
         ("input lost", report.input_overflows),
         ("not-finite input samples", report.nan_input),
+        ("xruns of the server", report.host_xruns),
     ]

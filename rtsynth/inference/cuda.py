@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from rtsynth import cuda
 from rtsynth.errors import DeviceError, InputError
-from rtsynth.inference.model import numpy_type, open_session, session_options
 from rtsynth.inference.schema import Manifest
+from rtsynth.inference.session import numpy_type, open_session, session_options
 
 if TYPE_CHECKING:
     import onnxruntime

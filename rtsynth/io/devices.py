@@ -1,117 +1,35 @@
-"""Audio devices: what there is, and which one is meant. The `null` device is always there."""
+"""Which audio device is meant, and at which rate to run it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from rtsynth.errors import DeviceError, RateError
+from rtsynth.io.listing import (
+    NULL_INDEX,
+    NULL_NAME,
+    RATES,
+    Device,
+    list_devices,
+    list_jack,
+    null_device,
+    with_others,
+)
 from rtsynth.io.names import choose
-from rtsynth.io.portaudio import portaudio, running
 
-RATES = (44100, 48000, 88200, 96000)  # hertz; those that are tried
+__all__ = [
+    "NULL_INDEX",
+    "NULL_NAME",
+    "Device",
+    "choose_rate",
+    "choose_shared_rate",
+    "find_input",
+    "find_output",
+    "list_devices",
+    "null_device",
+]
+
 LIST_COMMAND = "rtsynth devices"
-
-
-@dataclass(frozen=True)
-class Device:
-    """An audio device as PortAudio lists it; latencies are what the driver says, in milliseconds."""
-
-    index: int  # PortAudio's; NULL_INDEX for the null device
-    host_api: str
-    name: str
-    inputs: int  # channels
-    outputs: int
-    default: bool  # what `play` opens when no output is named
-    default_rate: float  # hertz
-    rates: tuple[int, ...]  # hertz, of RATES, that it takes
-    low_latency_ms: float
-    high_latency_ms: float
-    default_input: bool = False  # what its host API hears with when no input is named
-    input_rates: tuple[int, ...] = ()  # hertz, of RATES, that it hears at
-    low_input_latency_ms: float = 0.0
-
-    @property
-    def is_null(self) -> bool:
-        """Whether this is the null device."""
-        return self.index == NULL_INDEX
-
-    @property
-    def full_name(self) -> str:
-        """`host API: name`, which tells devices of one name apart."""
-        return f"{self.host_api}: {self.name}"
-
-
-NULL_INDEX, NULL_NAME = -1, "null"
-
-
-def null_device(default: bool = False) -> Device:
-    """The device that is always there: real time without a sound card, its output thrown away."""
-    return Device(NULL_INDEX, "rtsynth", NULL_NAME, 0, 2, default, 48000.0, RATES, 0.0, 0.0)
-
-
-def list_devices() -> list[Device]:
-    """Every device there is now, the null device last; exactly one of them is the default."""
-    library = portaudio()
-    found = _query(library) if library else []
-    return [*found, null_device(default=not any(device.default for device in found))]
-
-
-def _query(library: Any) -> list[Device]:
-    with running(library):
-        host_apis = library.query_hostapis()
-        infos = library.query_devices()
-        chosen = _default_output(library, host_apis)
-        return [_device(library, info, host_apis, info["index"] == chosen) for info in infos]
-
-
-def _default_output(library: Any, host_apis: Sequence[dict[str, Any]]) -> int:
-    """Index of the output to open when none is named, -1 for none: a running JACK server has the card."""
-    by_name = {api["name"]: api["default_output_device"] for api in host_apis}
-    candidates = [by_name.get("JACK Audio Connection Kit", -1), library._lib.Pa_GetDefaultOutputDevice()]
-    return next((index for index in [*candidates, *by_name.values()] if index >= 0), -1)
-
-
-def _device(library: Any, info: dict[str, Any], host_apis: Sequence[dict[str, Any]], default: bool) -> Device:
-    host_api = host_apis[info["hostapi"]]
-    return Device(
-        index=info["index"],
-        host_api=host_api["name"],
-        name=info["name"],
-        inputs=info["max_input_channels"],
-        outputs=info["max_output_channels"],
-        default=default,
-        default_rate=info["default_samplerate"],
-        rates=tuple(rate for rate in RATES if takes(library, info, rate)),
-        low_latency_ms=1e3 * info["default_low_output_latency"],
-        high_latency_ms=1e3 * info["default_high_output_latency"],
-        default_input=info["index"] == host_api["default_input_device"],
-        input_rates=tuple(rate for rate in RATES if hears(library, info, rate)),
-        low_input_latency_ms=1e3 * info["default_low_input_latency"],
-    )
-
-
-def takes(library: Any, info: dict[str, Any], rate: float) -> bool:
-    """Whether the output in PortAudio's record `info` runs at `rate` hertz; PortAudio must be running."""
-    channels = min(2, info["max_output_channels"])
-    return _passes(library, library.check_output_settings, info, channels, rate)
-
-
-def hears(library: Any, info: dict[str, Any], rate: float) -> bool:
-    """The same for the input."""
-    channels = min(2, info["max_input_channels"])
-    return _passes(library, library.check_input_settings, info, channels, rate)
-
-
-def _passes(library: Any, check: Callable, info: dict[str, Any], channels: int, rate: float) -> bool:
-    if channels == 0:
-        return False
-    try:
-        check(info["index"], channels=channels, dtype="float32", samplerate=rate)
-    except library.PortAudioError:
-        return False
-    return True
 
 
 def find_output(wanted: str | int | None, devices: Sequence[Device] | None = None) -> Device:
@@ -121,7 +39,8 @@ def find_output(wanted: str | int | None, devices: Sequence[Device] | None = Non
     """
     if wanted == NULL_NAME:
         return null_device()  # at once: looking for the others takes a fifth of a second
-    outputs = [device for device in (list_devices() if devices is None else devices) if device.outputs > 0]
+    there = _list_for(wanted) if devices is None else devices
+    outputs = [device for device in there if device.outputs > 0]
     if wanted is None:
         return next((device for device in outputs if device.default), null_device(default=True))
     return _named(wanted, outputs, "output")
@@ -134,7 +53,8 @@ def find_input(wanted: str | int | None, output: Device, devices: Sequence[Devic
     """
     if wanted == NULL_NAME:
         return null_device()
-    inputs = [device for device in (list_devices() if devices is None else devices) if device.inputs > 0]
+    there = _list_for(wanted, output) if devices is None else devices
+    inputs = [device for device in there if device.inputs > 0]
     if wanted is None:
         return _default_input(inputs, output)
     found = _named(wanted, inputs, "input")
@@ -144,6 +64,15 @@ def find_input(wanted: str | int | None, output: Device, devices: Sequence[Devic
             f"List: {LIST_COMMAND}"
         )
     return found
+
+
+def _list_for(wanted: str | int | None, beside: Device | None = None) -> list[Device]:
+    """The devices that `wanted` may mean: JACK's alone, where it means one of them, for PortAudio is slow to start."""
+    found = list_jack()
+    text = str(wanted).strip().casefold()
+    names = {name for device in found for name in (device.name.casefold(), device.full_name.casefold())}
+    by_default = wanted is None and (beside is None or beside.is_jack) and any(dev.default for dev in found)
+    return [*found, null_device()] if by_default or text in names else with_others(found)
 
 
 def _default_input(inputs: Sequence[Device], output: Device) -> Device:

@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rtsynth.errors import DeviceError
 from rtsynth.io.midi_bytes import ByteParser, decode, release_all
-from rtsynth.io.midi_system import Scanner, open_port, open_virtual
+from rtsynth.io.midi_system import Scanner, jack_api, open_port, open_virtual
 from rtsynth.io.names import choose
 from rtsynth.messages import MESSAGE, Messages
 
@@ -30,6 +31,7 @@ HORIZON_NS = 1_500_000
 OLDEST_NS = 20_000_000  # a message said to have waited longer for the poll has a wrong time stamp
 DRIFT = 2e-4  # what two clocks of one machine may drift apart, at most
 SCAN_SECONDS = 1.0
+REQUEST_SECONDS = 5.0  # how long the polling thread may take to do what it is asked for
 SENSING_SECONDS = 0.33  # MIDI 1.0: longer silence after active sensing has begun means a broken line
 LIST_COMMAND = "rtsynth devices"
 _ACTIVE_SENSING = 0xFE
@@ -114,7 +116,8 @@ class MidiInputs:
         self._scanner = Scanner() if wanted != "none" else None
         self._open: dict[tuple[int, str], _Port] = {}
         self._lost: set[tuple[int, str]] = set()
-        self._virtual: list[_Port] = []
+        self._virtual: dict[int, _Port] = {}  # by API
+        self._requests: SimpleQueue[tuple[Callable[[], None], threading.Event]] = SimpleQueue()
         self._unsent = np.empty(0, MESSAGE)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -127,18 +130,25 @@ class MidiInputs:
 
     def _choose(self) -> str | None:
         """The stable name of the one port that was asked for; None for all, none and virtual ones."""
-        kind, _, name = self._wanted.partition(":")
         if self._wanted in ("all", "none"):
             return None
         if self._scanner is None or not self._scanner.apis:
             raise DeviceError(
                 "no MIDI system here (neither ALSA's sequencer nor a JACK server). See: rtsynth doctor"
             )
-        if kind == "virtual":
-            self._virtual = [_Port(open_virtual(api, name or "input")) for api in self._scanner.apis]
+        if self._is_virtual:
+            for api in self._scanner.apis:
+                self._open_virtual(api)
             return None
         names = [name for _, name in self._scanner.ports()]
         return names[choose(self._wanted, names, what="MIDI input", hint=LIST_COMMAND)]
+
+    @property
+    def _is_virtual(self) -> bool:
+        return self._wanted.partition(":")[0] == "virtual"
+
+    def _open_virtual(self, api: int) -> None:
+        self._virtual[api] = _Port(open_virtual(api, self._wanted.partition(":")[2] or "input"))
 
     @property
     def names(self) -> list[str]:
@@ -156,6 +166,24 @@ class MidiInputs:
             self._thread = threading.Thread(target=self._run, name="rtsynth-midi", daemon=True)
             self._thread.start()
 
+    def leave_jack(self) -> None:
+        """The JACK server has gone: release its notes and leave it, before this returns.
+
+        libjack crashes in a process that joins a new server while it is still a client of the old.
+        """
+        self._request(lambda: self._leave(jack_api()))
+
+    def rejoin_jack(self) -> None:
+        """The JACK server is back: look for its ports, and offer ours, anew."""
+        self._request(lambda: self._rejoin(jack_api()))
+
+    def _request(self, act: Callable[[], None]) -> None:
+        """Have `act` done by the polling thread; nobody listens where there is none."""
+        if self._thread is not None and self._thread.is_alive():
+            done = threading.Event()
+            self._requests.put((act, done))
+            done.wait(REQUEST_SECONDS)
+
     def stop(self) -> None:
         """Stop listening and close the ports. Again is harmless."""
         self._stopping.set()
@@ -165,9 +193,9 @@ class MidiInputs:
         self._close()
 
     def _close(self) -> None:
-        for port in [*self._open.values(), *self._virtual]:
+        for port in [*self._open.values(), *self._virtual.values()]:
             port.midi_in.delete()
-        self._open, self._virtual = {}, []
+        self._open, self._virtual = {}, {}
         if self._scanner is not None:
             self._scanner.close()
             self._scanner = None
@@ -184,8 +212,12 @@ class MidiInputs:
     def _run(self) -> None:
         next_scan = time.monotonic() + SCAN_SECONDS
         while not self._stopping.is_set():
-            for port in [*self._open.values(), *self._virtual]:
+            for port in [*self._open.values(), *self._virtual.values()]:
                 self._poll(port)
+            while not self._requests.empty():
+                act, done = self._requests.get()
+                act()
+                done.set()
             if time.monotonic() >= next_scan:
                 self._follow_ports()
                 next_scan = time.monotonic() + SCAN_SECONDS
@@ -212,9 +244,28 @@ class MidiInputs:
         waiting = np.concatenate([self._unsent, *rows])
         self._unsent = waiting[self._engine.send(waiting) :]
 
+    def _leave(self, api: int) -> None:
+        assert self._scanner is not None
+        self._scanner.drop(api)
+        for key in [key for key in self._open if key[0] == api]:
+            self._lose(key)
+        if api in self._virtual:
+            port = self._virtual.pop(api)
+            self._send(self._stamped(port.releases()))
+            port.midi_in.delete()
+
+    def _rejoin(self, api: int) -> None:
+        assert self._scanner is not None
+        try:
+            if self._scanner.add(api) and self._is_virtual:
+                self._open_virtual(api)
+            self._follow_ports()
+        except DeviceError:  # the server has gone again: so it will be back again
+            self._leave(api)
+
     def _follow_ports(self, first: bool = False) -> None:
         """Open what is wanted and there, drop what has gone."""
-        if self._scanner is None or self._virtual:
+        if self._scanner is None or self._is_virtual:
             return
         there = {key: raw for key, raw in self._scanner.ports().items() if self._chosen in (None, key[1])}
         for key in [key for key in self._open if key not in there]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import cache
 from types import ModuleType
 from typing import Any
 
 from rtsynth.errors import DeviceError
+from rtsynth.io.jack import quieten_copies
 from rtsynth.io.quiet import quiet_stderr
 
 CLIENT = "rtsynth"
@@ -15,20 +17,40 @@ QUEUE = 16384  # messages RtMidi keeps for us
 _ALSA_NUMBERS = re.compile(r" \d+:\d+$")  # client and port, given anew at every plugging in
 
 
+@cache
 def rtmidi() -> ModuleType | None:
     """The python-rtmidi module; None where it is missing."""
     try:
         import rtmidi as module
     except ImportError:
         return None
+    quieten_copies()
     return module
+
+
+def jack_api() -> int:
+    """RtMidi's number for JACK; -1 where python-rtmidi is missing."""
+    module = rtmidi()
+    return module.API_UNIX_JACK if module else -1
 
 
 def usable_apis() -> dict[int, str]:
     """RtMidi's APIs that work here now, by number: {3: "Jack"}; empty without a MIDI system."""
     module = rtmidi()
-    compiled = module.get_compiled_api() if module else []
-    return {api: module.get_api_display_name(api) for api in compiled if module and new_input(api)}
+    return {api: module.get_api_display_name(api) for api in _compiled_apis() if module and _works(api)}
+
+
+def _compiled_apis() -> list[int]:
+    module = rtmidi()
+    return module.get_compiled_api() if module else []
+
+
+def _works(api: int) -> bool:
+    """A MidiIn that is merely forgotten stays a client of JACK's server, which waits for it at our exit."""
+    midi_in = new_input(api)
+    if midi_in is not None:
+        midi_in.delete()
+    return midi_in is not None
 
 
 def new_input(api: int) -> Any:
@@ -74,6 +96,18 @@ class Scanner:
             raw = _port_names(scanner)
             found |= {(api, name): raw_name for name, raw_name in zip(stable_names(raw), raw, strict=True)}
         return found
+
+    def drop(self, api: int) -> None:
+        """Use this API no more; harmless where it was not in use."""
+        if api in self._scanners:
+            self._scanners.pop(api).delete()
+
+    def add(self, api: int) -> bool:
+        """Use this API from now on; False where it does not work."""
+        scanner = new_input(api)
+        if scanner is not None:
+            self._scanners[api] = scanner
+        return scanner is not None
 
     def close(self) -> None:
         """Let go of the MIDI system."""
@@ -122,10 +156,12 @@ def open_virtual(api: int, name: str) -> Any:
     """A MidiIn on a new port that other programs connect to; DeviceError where there are none."""
     module = rtmidi()
     midi_in = new_input(api)
-    assert module is not None
+    if module is None or midi_in is None:
+        raise DeviceError("the MIDI system has gone. See: rtsynth doctor")
     try:
         midi_in.open_virtual_port(name)
     except (module.RtMidiError, NotImplementedError) as problem:
+        midi_in.delete()
         raise DeviceError(
             f"this system has no virtual MIDI ports ({problem}). On Windows, install loopMIDI"
         ) from problem

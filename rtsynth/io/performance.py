@@ -17,18 +17,25 @@ from rtsynth.io.devices import Device
 from rtsynth.io.feeder import Feeder
 from rtsynth.io.midi_files import MidiPiece
 from rtsynth.io.midi_ports import MidiInputs
+from rtsynth.io.outlet import FADE_SECONDS, Outlet
 from rtsynth.io.recording import Recorded, Recording
 from rtsynth.io.rendering import with_gain
-from rtsynth.io.streams import Hearing, Stream, open_output
+from rtsynth.io.streams import Hearing
 from rtsynth.messages import MESSAGE, Kind, message
 from rtsynth.source import Source
 
 TICK_SECONDS = 0.1
 FIRST_TICK_SECONDS = 0.005  # until a piece is first heard
-FADE_SECONDS = 0.010
 ENDING_SECONDS = 0.5  # how long the fade is waited for: a device that has gone does not play it
 TAIL_CAP_SECONDS = 60.0  # as long as rendering waits for a sound to die away
 QUIET = 1e-4  # -80 dB
+
+
+class Presence(Enum):
+    """What becomes of a device while it is in use."""
+
+    GONE = "gone"
+    BACK = "back"
 
 
 class Ending(Enum):
@@ -47,6 +54,7 @@ class Status:
     level: float  # peak since the last look, linear
     voices: int
     report: Report
+    heard: float = 0.0  # peak of what came in since the last look, linear
 
 
 @dataclass(frozen=True)
@@ -58,14 +66,17 @@ class Outcome:
     voices: int  # the most seen at once
     report: Report
     recorded: Recorded | None
+    outages: int = 0  # times the device went
+    away_seconds: float = 0.0  # how long it was waited for, together
 
 
 class Performance:
     """Opens `device` for `source` when it is made; `run` starts the sound and returns when it is over.
 
     `block` is what the null device asks for at once; a sound device chooses its own. A source that hears gets
-    `heard` (n,) float32 at the sample rate, or the input `hearing`, or silence. `say` gets one line for each thing
-    worth telling, from any thread. Use it as a context manager. Raises DeviceError and RateError.
+    `heard` (n,) float32 at the sample rate, or the input `hearing`, or silence. A device that goes is waited for,
+    unless `wait_for_device` is false: the engine stands still, with all its state, and fades in again. `say` gets one
+    line for each thing worth telling, from any thread. Use it as a context manager. Raises DeviceError and RateError.
     """
 
     def __init__(
@@ -78,36 +89,34 @@ class Performance:
         gain_db: float = 0.0,
         heard: NDArray[np.float32] | None = None,
         hearing: Hearing | None = None,
+        wait_for_device: bool = True,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.engine = Engine([source], sample_rate, heard=heard)
         self._source = source
         self._heard_frames = None if heard is None else len(heard)
-        self._device = device if hearing is None or not device.is_null else hearing.device
-        self._block = block
+        self._wait_for_device = wait_for_device
+        self._outages = 0
+        self._away_seconds = 0.0
         self._say = say
-        self._stream: Stream | None = None
         self._inputs: MidiInputs | None = None
         self._feeder: Feeder | None = None
         self._recording: Recording | None = None
         self._voices = 0
         self.engine.send(with_gain(np.empty(0, MESSAGE), gain_db))
-        if hearing is not None or not device.is_null:
-            self._stream = open_output(self.engine, device, hearing)
+        self._outlet = Outlet(self.engine, device, hearing, block=block, say=say)
 
     @property
     def latency_ms(self) -> float:
         """Of the device, as the driver says: from a block's computation to its sound, and where an input is heard,
         from there on; a block on the null device.
         """
-        if self._stream is not None:
-            return 1e3 * self._stream.latency
-        return 1e3 * self._block / self.engine.sample_rate
+        return self._outlet.latency_ms
 
     @property
     def block(self) -> int:
         """Frames the device asks for at once; 0 where that is not known before it runs."""
-        return self._block if self._stream is None else self.engine.latest_block
+        return self._outlet.block
 
     def listen(self, wanted: str) -> MidiInputs:
         """Play what arrives on MIDI inputs, named as in `MidiInputs`."""
@@ -128,39 +137,78 @@ class Performance:
         *,
         seconds: float | None = None,
         on_status: Callable[[Status], None] = lambda status: None,
+        on_device: Callable[[Presence, str], None] = lambda presence, name: None,
     ) -> Outcome:
-        """Play until `stop` is set, the piece has died away, `seconds` have passed, or the device is gone."""
+        """Play until `stop` is set, the piece has died away, `seconds` have passed, or the device is gone for good.
+
+        `on_device` is told when it goes and when it is back.
+        """
         self._start()
         try:
-            ending = self._watch(stop, seconds, on_status)
+            ending = self._watch(stop, seconds, on_status, on_device)
         finally:
             self._end()
         recorded = self._recording.stop() if self._recording else None
         played = self.engine.time / self.engine.sample_rate
-        return Outcome(ending, played, self._voices, self.engine.report(), recorded)
+        report = self.engine.report()
+        return Outcome(ending, played, self._voices, report, recorded, self._outages, self._away_seconds)
 
     def _start(self) -> None:
         if self._recording:
             self._recording.start()
         if self._feeder:
             self._feeder.start()
-        if self._stream is not None:
-            self._stream.start()
-        else:
-            self.engine.start_null(self._block)
+        self._outlet.start()
         if self._inputs:
             self._inputs.start()
 
-    def _watch(self, stop: Event, seconds: float | None, on_status: Callable[[Status], None]) -> Ending:
+    def _watch(
+        self,
+        stop: Event,
+        seconds: float | None,
+        on_status: Callable[[Status], None],
+        on_device: Callable[[Presence, str], None],
+    ) -> Ending:
         heard = self._feeder is None
         while not stop.wait(TICK_SECONDS if heard else FIRST_TICK_SECONDS):
             status = self._status()
             heard = heard or status.level > 0
             on_status(status)
-            if self._stream is not None and self._stream.finished:
-                self._say(f"{self._device.full_name} has stopped: was it unplugged? List: rtsynth devices")
-                return Ending.DEVICE_GONE
-            if (seconds is not None and status.seconds >= seconds) or self._has_died_away(status):
+            if self._outlet.has_gone():
+                on_device(Presence.GONE, self._outlet.name)
+                if not self._outlet.let_go() or not self._wait_for_device:
+                    self._say(f"{self._outlet.name} has stopped: was it unplugged? List: rtsynth devices")
+                    return Ending.DEVICE_GONE
+                ending = self._await_device(stop, seconds)
+                if ending is not None:
+                    return ending
+                on_device(Presence.BACK, self._outlet.name)
+            if self._is_over(seconds) or self._has_died_away(status):
+                return Ending.OVER
+        return Ending.INTERRUPTED
+
+    def _is_over(self, seconds: float | None) -> bool:
+        played = self.engine.time / self.engine.sample_rate
+        return seconds is not None and played + self._away_seconds >= seconds
+
+    def _await_device(self, stop: Event, seconds: float | None) -> Ending | None:
+        """Look for the device until it is back and sounds (None), or there is a reason to end."""
+        self._outages += 1
+        if self._inputs and self._outlet.is_jack:
+            self._inputs.leave_jack()
+        self._say(f"{self._outlet.name} has gone: waiting for it to come back, Ctrl-C to stop")
+        latest = time.monotonic()
+        while not stop.wait(self._outlet.look_seconds):
+            back = self._outlet.come_back()
+            now = time.monotonic()
+            self._away_seconds += now - latest
+            latest = now
+            if back:
+                self._say(f"{self._outlet.name} is back")
+                if self._inputs and self._outlet.is_jack:
+                    self._inputs.rejoin_jack()
+                return None
+            if self._is_over(seconds):
                 return Ending.OVER
         return Ending.INTERRUPTED
 
@@ -168,7 +216,8 @@ class Performance:
         voices = self.engine.active_voices
         self._voices = max(self._voices, voices)
         played = self.engine.time / self.engine.sample_rate
-        return Status(played, max(self.engine.meter()), voices, self.engine.report())
+        level, heard = max(self.engine.meter()), self.engine.heard_meter()
+        return Status(played, level, voices, self.engine.report(), heard)
 
     def _has_died_away(self, status: Status) -> bool:
         last_time = self._last_time()
@@ -195,6 +244,11 @@ class Performance:
             self._inputs.stop()
         if self._feeder:
             self._feeder.stop()
+        if self._outlet.running:
+            self._fade_out()
+        self._outlet.stop()
+
+    def _fade_out(self) -> None:
         rate = self.engine.sample_rate
         faded_out = self.engine.time + self.block + round(FADE_SECONDS * rate)
         self.engine.fade_out(FADE_SECONDS)
@@ -203,10 +257,6 @@ class Performance:
         while self.engine.time <= faded_out and time.monotonic() < deadline:
             time.sleep(1e-3)
         time.sleep(2e-3 * self.latency_ms)  # what the device still holds
-        if self._stream is not None:
-            self._stream.stop()
-        else:
-            self.engine.stop_null()
 
     def close(self) -> None:
         """Give everything back, a recording closed. Again is harmless."""
@@ -216,8 +266,7 @@ class Performance:
             self._inputs.stop()
         if self._feeder:
             self._feeder.stop()
-        if self._stream is not None:
-            self._stream.close()
+        self._outlet.close()
         self.engine.close()
 
     def __enter__(self) -> Performance:

@@ -129,14 +129,14 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(small_disk: Path, tmp_path:
     np.testing.assert_array_equal(kept[:length], whole[:length])
 
 
-def test_a_device_that_goes_away_is_told_and_ends_with_3(tmp_path: Path) -> None:
+def test_a_device_that_goes_away_is_told_and_ends_with_3_without_waiting(tmp_path: Path) -> None:
     reason = jack.why_not()
     if reason is not None:
         pytest.skip(reason)
     name = f"rtsynth-cli-{os.getpid()}"
     with jack.server(name) as server:
         process = subprocess.Popen(
-            [*PROGRAM, "play", "piano", "--midi-in", "none", "--record", tmp_path / "x.wav"],
+            [*PROGRAM, "play", "piano", "--midi-in", "none", "--no-wait", "--record", tmp_path / "x.wav"],
             env=environment(**jack.environment(name)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -52,5 +52,5 @@ def row(
 def worker(turnaround_us: float) -> Worker:
     """A model with frames of 1 ms, of which half the turn-around is computed."""
     half, whole = (histogram([1e3 * us] * 100) for us in (turnaround_us / 2, turnaround_us))
-    parts = {"framing": 63, "resampling": 0, "model": 10, "time to compute": 64}
+    parts = {"framing": 63, "resampling": 0, "model": 10, "computing": 64}
     return Worker(1_000_000, half, half, whole, frames=100, skipped=2, latency=parts)

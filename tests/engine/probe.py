@@ -21,6 +21,8 @@ class Fault(IntEnum):
     ALLOCATE = 4
     LOCK = 5
     CALL_SYSTEM = 6
+    WAKE = 7  # a futex: the one system call that a source with a worker may make
+    WAIT = 8
 
 
 class Applied(NamedTuple):

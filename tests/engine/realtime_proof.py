@@ -43,7 +43,9 @@ class Proof:
     messages: int  # sent while it ran
     allocations: int  # calls of malloc, calloc, realloc, free, posix_memalign, …
     locks: int  # calls of pthread_mutex_lock
-    system_calls: int  # other than clock_gettime; -1 where the kernel has no seccomp
+    system_calls: (
+        int  # other than clock_gettime, and FUTEX_WAKE where it may; -1 where the kernel has no seccomp
+    )
     system_call: int  # number of the latest of them
     major_faults: int  # pages fetched from disk
     peak: float  # largest |sample| before the limiter: that it sounded at all
@@ -67,6 +69,7 @@ class _Run(ctypes.Structure):
         ("blocks", c_int64),
         ("frames", c_int64),
         ("trap_system_calls", c_int64),
+        ("may_wake", c_int64),
         ("sent", c_int64),
         ("trapped", c_int64),
         ("trapped_number", c_int64),
@@ -74,15 +77,15 @@ class _Run(ctypes.Structure):
     ]
 
 
-def prove(folder: Path, make: Factory, blocks: int, frames: int) -> Proof:
+def prove(folder: Path, make: Factory, blocks: int, frames: int, may_wake: bool) -> Proof:
     """Run `blocks` blocks under the hook and as many again under the filter; malloc_hook.so must be
     preloaded.
     """
     hook = ctypes.CDLL(str(folder / "malloc_hook.so"))
     hook.hook_allocations.restype = hook.hook_locks.restype = c_int64
-    counted, report = _run(folder, make, blocks, frames, trap=False)
+    counted, report = _run(folder, make, blocks, frames, trap=False, may_wake=may_wake)
     allocations, locks = hook.hook_allocations(), hook.hook_locks()
-    trapped, _ = _run(folder, make, blocks, frames, trap=True)
+    trapped, _ = _run(folder, make, blocks, frames, trap=True, may_wake=may_wake)
     return Proof(
         blocks=blocks,
         messages=counted.sent,
@@ -96,7 +99,9 @@ def prove(folder: Path, make: Factory, blocks: int, frames: int) -> Proof:
     )
 
 
-def _run(folder: Path, make: Factory, blocks: int, frames: int, trap: bool) -> tuple[_Run, Report]:
+def _run(
+    folder: Path, make: Factory, blocks: int, frames: int, *, trap: bool, may_wake: bool
+) -> tuple[_Run, Report]:
     source, messages, span = make(folder)
     messages = np.ascontiguousarray(messages)
     library = ctypes.CDLL(str(folder / "proof.so"))
@@ -113,6 +118,7 @@ def _run(folder: Path, make: Factory, blocks: int, frames: int, trap: bool) -> t
             blocks=blocks,
             frames=frames,
             trap_system_calls=int(trap),
+            may_wake=int(may_wake),
         )
         error = library.proof_run(ctypes.byref(run))
         if error:
@@ -129,11 +135,21 @@ def compile_proof(folder: Path) -> None:
 
 
 def prove_in_subprocess(
-    factory: str, folder: Path, *, blocks: int = 1_000_000, frames: int = 16, timeout: float = 600.0
+    factory: str,
+    folder: Path,
+    *,
+    blocks: int = 1_000_000,
+    frames: int = 16,
+    may_wake: bool = False,
+    timeout: float = 600.0,
 ) -> Proof:
-    """The proof of what "module:function" makes; `folder` holds what `compile_proof` built."""
+    """The proof of what "module:function" makes; `folder` holds what `compile_proof` built.
+
+    `may_wake`: it has a worker, so that FUTEX_WAKE is a system call it may make.
+    """
     command = [sys.executable, "-m", "tests.engine.realtime_proof", "--factory", factory]
     command += ["--blocks", str(blocks), "--frames", str(frames), "--folder", str(folder)]
+    command += ["--may-wake"] if may_wake else []
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -153,10 +169,13 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=1_000_000)
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--folder", type=Path, required=True, help="where compile_proof built the libraries")
+    parser.add_argument(
+        "--may-wake", action="store_true", help="let FUTEX_WAKE through, for a source with a worker"
+    )
     arguments = parser.parse_args()
     module, name = arguments.factory.split(":")
     make: Factory = getattr(importlib.import_module(module), name)
-    proof = prove(arguments.folder, make, arguments.blocks, arguments.frames)
+    proof = prove(arguments.folder, make, arguments.blocks, arguments.frames, arguments.may_wake)
     print(json.dumps(asdict(proof)))
 
 

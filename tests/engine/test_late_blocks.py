@@ -62,7 +62,7 @@ def test_a_source_that_computes_too_long_is_the_engines_lateness(
 ) -> None:
     with planted_run(virtual_path, virtual, Fault.BURN, 5 * BUDGET_NS) as engine:
         report = engine.report()
-        assert report.late == {Cause.ENGINE: len(PLANTED), Cause.PREEMPTED: 0, Cause.HOST: 0}
+        assert report.late == {Cause.ENGINE: len(PLANTED), Cause.PREEMPTED: 0, Cause.HOST: 0, Cause.WORKER: 0}
         assert times(engine, Cause.ENGINE) == PLANTED
         assert {late.cpu_ns for late in report.ledger} == {5 * BUDGET_NS}
         assert report.cpu.max == report.wall.max == 5 * BUDGET_NS
@@ -73,7 +73,12 @@ def test_a_source_that_computes_too_long_is_the_engines_lateness(
 
 def test_a_source_that_waits_is_preempted(virtual_path: Path, virtual: ctypes.CDLL) -> None:
     with planted_run(virtual_path, virtual, Fault.SLEEP, 5 * BUDGET_NS) as engine:
-        assert engine.report().late == {Cause.ENGINE: 0, Cause.PREEMPTED: len(PLANTED), Cause.HOST: 0}
+        assert engine.report().late == {
+            Cause.ENGINE: 0,
+            Cause.PREEMPTED: len(PLANTED),
+            Cause.HOST: 0,
+            Cause.WORKER: 0,
+        }
         assert times(engine, Cause.PREEMPTED) == PLANTED
         assert engine.report().cpu.max == 0
 
@@ -90,7 +95,7 @@ def test_a_host_that_calls_too_late(virtual_path: Path, virtual: ctypes.CDLL) ->
         host = Host(virtual, engine)
         for block in range(1000):
             host.call(stall_ns=15 * BUDGET_NS if block in (100, 500, 900) else 0)
-        assert engine.report().late == {Cause.ENGINE: 0, Cause.PREEMPTED: 0, Cause.HOST: 3}
+        assert engine.report().late == {Cause.ENGINE: 0, Cause.PREEMPTED: 0, Cause.HOST: 3, Cause.WORKER: 0}
         assert times(engine, Cause.HOST) == [100 * FRAMES, 500 * FRAMES, 900 * FRAMES]
         assert [late.lateness_ns for late in engine.report().ledger] == pytest.approx(
             [15 * BUDGET_NS] * 3, 0.1

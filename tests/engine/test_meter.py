@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rtsynth.engine import Cause, Engine, Histogram, Report, table
 from rtsynth.engine.binding import HISTOGRAM_BUCKETS
 from rtsynth.engine.meter import bucket_tops_ns
+from rtsynth.engine.thru import Thru
 from rtsynth.messages import Kind, message
 from tests.engine.probe import Constant, Probe
 
@@ -92,6 +93,21 @@ def test_meter_is_the_peak_since_it_was_last_read(native: ctypes.CDLL) -> None:
         assert engine.active_voices == 1
 
 
+def test_the_meter_of_what_comes_in() -> None:
+    """The peak since it was last read; zero where nobody hears."""
+    heard = np.zeros(600, np.float32)
+    heard[[100, 500]] = 0.25, -0.5
+    out = np.empty((300, 2), np.float32)
+    with Engine([Thru()], 48000.0, heard=heard) as engine:
+        engine.process(out)
+        assert (engine.heard_meter(), engine.heard_meter()) == (0.25, 0)
+        engine.process(out)
+        assert engine.heard_meter() == 0.5
+    with Engine([], 48000.0, heard=heard) as engine:
+        engine.process(out)
+        assert engine.heard_meter() == 0
+
+
 def made_report(**changed: object) -> Report:
     empty = Histogram(np.zeros(HISTOGRAM_BUCKETS, np.uint64), 0)
     fields: dict[str, object] = dict.fromkeys(Report.__dataclass_fields__, 0)
@@ -112,4 +128,4 @@ def test_the_table_has_what_it_must_and_troubles_only_when_there_are_some(native
     assert "late messages" not in rows
     assert dict(table(made_report(late_messages=4)))["late messages"] == "4"
     assert dict(table(made_report(peak=0.0)))["peak"] == "silence"
-    assert report.late == {Cause.ENGINE: 1, Cause.PREEMPTED: 0, Cause.HOST: 2}
+    assert report.late == {Cause.ENGINE: 1, Cause.PREEMPTED: 0, Cause.HOST: 2, Cause.WORKER: 0}

@@ -15,6 +15,7 @@ from tests.engine.probe import Fault, Probe
 from tests.engine.realtime_proof import Proof, compile_proof, prove_in_subprocess
 
 GETPID = {"x86_64": 39, "aarch64": 172}
+FUTEX = {"x86_64": 202, "aarch64": 98}
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() not in GETPID or build.COMPILER is None,
@@ -60,6 +61,14 @@ def calls_system(folder: Path) -> tuple[Probe, Messages, int]:
     return _probe(folder, Fault.CALL_SYSTEM)
 
 
+def wakes(folder: Path) -> tuple[Probe, Messages, int]:
+    return _probe(folder, Fault.WAKE)
+
+
+def waits(folder: Path) -> tuple[Probe, Messages, int]:
+    return _probe(folder, Fault.WAIT)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("proof")
@@ -68,8 +77,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def proof_of(planted: str, folder: Path, blocks: int) -> Proof:
-    return prove_in_subprocess(f"tests.engine.test_realtime:{planted}", folder, blocks=blocks)
+def proof_of(planted: str, folder: Path, blocks: int, *, may_wake: bool = False) -> Proof:
+    factory = f"tests.engine.test_realtime:{planted}"
+    return prove_in_subprocess(factory, folder, blocks=blocks, may_wake=may_wake)
 
 
 def test_a_million_blocks_with_messages_flowing(folder: Path) -> None:
@@ -102,4 +112,19 @@ def test_a_planted_lock_is_caught(folder: Path) -> None:
 def test_a_planted_system_call_is_caught(folder: Path) -> None:
     proof = proof_of("calls_system", folder, 1000)
     assert (proof.system_calls, proof.system_call) == (9, GETPID[platform.machine()])
+    assert not proof.holds
+
+
+def test_a_wake_is_caught_where_it_is_not_allowed_and_nowhere_else(folder: Path) -> None:
+    proof = proof_of("wakes", folder, 1000)
+    assert (proof.system_calls, proof.system_call) == (9, FUTEX[platform.machine()])
+    assert proof_of("wakes", folder, 1000, may_wake=True).holds
+
+
+@pytest.mark.parametrize(("planted", "number"), [("waits", FUTEX), ("calls_system", GETPID)])
+def test_all_else_is_caught_where_a_wake_is_allowed(
+    folder: Path, planted: str, number: dict[str, int]
+) -> None:
+    proof = proof_of(planted, folder, 1000, may_wake=True)
+    assert (proof.system_calls, proof.system_call) == (9, number[platform.machine()])
     assert not proof.holds

@@ -1,4 +1,4 @@
-"""The engine with all its threads at once under the thread, address and undefined-behaviour sanitizers."""
+"""Engine and link, each with all its threads at once, under the thread, address and undefined-behaviour sanitizers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ SANITIZERS = {
     "thread": ["-fsanitize=thread", "-Wno-tsan"],
     "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
 }
+# Programs of native/test: what they say at their end, and what they are built from.
+PROGRAMS = {
+    "threads": ("samples", build.ENGINE_SOURCES),
+    "link_threads": (
+        "0 wrong samples",
+        [build.NATIVE / name for name in ("bell.c", "link.c", "remote.c", "histogram.c")],
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +32,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("sanitizers")
 
 
-def run(folder: Path, sanitizer: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Build and run native/test/threads.c; skip where the compiler or the kernel has no such sanitizer."""
-    program = folder / sanitizer
+def run(folder: Path, name: str, sanitizer: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Build and run native/test/{name}.c; skip where the compiler or the kernel has no such sanitizer."""
+    program = folder / f"{name}-{sanitizer}"
     if not program.exists():
-        sources = [*build.ENGINE_SOURCES, build.NATIVE / "test" / "threads.c"]
+        sources = [*PROGRAMS[name][1], build.NATIVE / "test" / f"{name}.c"]
         flags = ["-O1", "-g", "-std=c11", "-pthread", "-ffp-contract=off", *SANITIZERS[sanitizer]]
         command = ["cc", *flags, *map(str, sources), "-o", str(program), "-lm"]
         built = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -41,14 +49,16 @@ def run(folder: Path, sanitizer: str, *arguments: str) -> subprocess.CompletedPr
     return done
 
 
+@pytest.mark.parametrize("name", PROGRAMS)
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
-def test_nothing_to_report(folder: Path, sanitizer: str) -> None:
-    done = run(folder, sanitizer)
+def test_nothing_to_report(folder: Path, name: str, sanitizer: str) -> None:
+    done = run(folder, name, sanitizer)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("samples\n")
+    assert done.stdout.endswith(f"{PROGRAMS[name][0]}\n")
 
 
-def test_a_planted_race_is_found(folder: Path) -> None:
-    done = run(folder, "thread", "plant")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_planted_race_is_found(folder: Path, name: str) -> None:
+    done = run(folder, name, "thread", "plant")
     assert done.returncode != 0
     assert "data race" in done.stderr

@@ -21,8 +21,8 @@ from rtsynth.errors import DeviceError, InputError  # noqa: E402
 from rtsynth.inference import cuda as networks  # noqa: E402
 from rtsynth.inference.cuda import CudaStepper, installation  # noqa: E402
 from rtsynth.inference.manifest import load_manifest  # noqa: E402
-from rtsynth.inference.model import CpuStepper  # noqa: E402
 from rtsynth.inference.schema import Manifest  # noqa: E402
+from rtsynth.inference.steppers import PlainStepper  # noqa: E402
 from tests.data import shared  # noqa: E402
 
 GTCRN = """
@@ -77,7 +77,7 @@ def manifest(request: pytest.FixtureRequest, tmp_path: Path) -> Manifest:
 
 def compare(manifest: Manifest, bound: CudaStepper, tolerance: float) -> None:
     """Frames, an odd number of them, a reset, more frames: outputs and states."""
-    plain = CpuStepper(manifest)
+    plain = PlainStepper(manifest)
     rng = np.random.default_rng(1)
     shape: Any = manifest.ports[0].shape
     kept = []

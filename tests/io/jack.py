@@ -28,22 +28,40 @@ def environment(name: str) -> dict[str, str]:
 
 
 @contextmanager
-def server(name: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server called `name`, synchronous so that no slow client is dropped; end only this one."""
-    command = ["jackd", "-n", name, "-S", "-r", "-d", "dummy", "-r", str(RATE), "-p", str(PERIOD)]
-    process = subprocess.Popen(
-        command, env=os.environ | environment(name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+def server(name: str, rate: int = RATE, period: int = PERIOD) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server called `name`, synchronous so that no slow client is dropped; end only this one.
+
+    One that was killed stays in JACK's list of the eight servers a machine may have, until another of its name ends
+    in peace: `forget` it.
+    """
+    process = _start(name, rate, period)
     try:
         _wait_for(name, process)
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+
+
+def forget(name: str) -> None:
+    """Take a killed server out of JACK's list."""
+    with server(name):
+        pass
+
+
+def _start(name: str, rate: int, period: int) -> subprocess.Popen[bytes]:
+    command = ["jackd", "-n", name, "-S", "-r", "-d", "dummy", "-r", str(rate), "-p", str(period)]
+    return subprocess.Popen(
+        command, env=os.environ | environment(name), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_for(name: str, process: subprocess.Popen[bytes]) -> None:
@@ -55,6 +73,11 @@ def _wait_for(name: str, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"the JACK server {name} did not start")
 
 
+def disconnect(name: str, source: str, destination: str) -> None:
+    """The reverse of `connect`."""
+    _run(["jack_disconnect", source, destination], name)
+
+
 def connect(name: str, source: str, destination: str) -> None:
     """Connect two ports by their full names."""
     _run(["jack_connect", source, destination], name)
@@ -63,6 +86,18 @@ def connect(name: str, source: str, destination: str) -> None:
 def ports(name: str) -> list[str]:
     """Full names of all ports."""
     return _run(["jack_lsp"], name).splitlines()
+
+
+def connections(name: str) -> dict[str, list[str]]:
+    """The ports that each port is connected to, by full names."""
+    found: dict[str, list[str]] = {}
+    ends: list[str] = []
+    for line in _run(["jack_lsp", "-c"], name).splitlines():
+        if line.startswith(" "):
+            ends.append(line.strip())
+        else:
+            ends = found[line] = []
+    return found
 
 
 def _run(command: list[str], name: str) -> str:

@@ -105,7 +105,7 @@ def device(index: int, host_api: str, name: str, inputs: int, outputs: int, **mo
 
 SPEAKERS = device(0, "ALSA", "HDA Intel PCH", 2, 2)
 MICROPHONE = device(1, "ALSA", "USB microphone", 1, 0, default_input=True, input_rates=(48000,))
-JACK = device(2, "JACK Audio Connection Kit", "system", 2, 2, default_input=True)
+JACK = device(2, "JACK", "system", 2, 2, default_input=True)
 DEVICES = [SPEAKERS, MICROPHONE, JACK, null_device()]
 
 
@@ -118,7 +118,7 @@ DEVICES = [SPEAKERS, MICROPHONE, JACK, null_device()]
         ("usb", SPEAKERS, 1),
         ("1", null_device(), 1),
         (0, SPEAKERS, 0),
-        ("JACK Audio Connection Kit: system", JACK, 2),
+        ("JACK: system", JACK, 2),
         ("null", SPEAKERS, NULL_INDEX),
     ],
 )
@@ -135,7 +135,7 @@ def test_an_input_is_found(wanted: str | int | None, output: Device, index: int)
             [null_device()],
             "no microphone or other input. Hear a file: --audio-in file:x.wav",
         ),
-        (None, JACK, [MICROPHONE], "no microphone or other input beside JACK Audio Connection Kit: system"),
+        (None, JACK, [MICROPHONE], "no microphone or other input beside JACK: system"),
         ("USB mikrophone", SPEAKERS, DEVICES, "Did you mean 'USB microphone'? List: rtsynth devices"),
         ("9", SPEAKERS, DEVICES, "no input with index 9. There are: 0 (HDA Intel PCH), 1 (USB"),
         ("usb", JACK, DEVICES, "take two of one host API"),
@@ -205,7 +205,7 @@ def test_a_duplex_stream_hears_what_is_connected_to_it(
             assert engine.report().heard_peak == 0
             ports = jack.ports(jack_server)
             ours = [port for port in ports if not port.startswith("system")]
-            out, into = (next(port for port in ours if port.endswith(end)) for end in ("out_0", "in_0"))
+            out, into = (next(port for port in ours if port.endswith(end)) for end in ("out_left", "in_1"))
             jack.connect(jack_server, out, into)
             assert wait_until(lambda: (engine.report().heard_peak or 0) > 0.05)
             assert engine.latest_block == jack.PERIOD

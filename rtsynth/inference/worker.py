@@ -1,0 +1,134 @@
+"""The inference process: `python -m rtsynth.inference.worker ORDER`, started by `InferenceProcess`.
+
+It loads one model, says in one line that it is ready or why not, and then answers the link until it is asked to end or
+its parent has gone. Little is imported here: what it takes to start is how long a stream goes without after a crash.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+
+from rtsynth.errors import RtsynthError
+from rtsynth.inference.handshake import (
+    Durations,
+    Failed,
+    Order,
+    Ready,
+    ask_for_priority,
+    decode_order,
+    encode,
+)
+from rtsynth.inference.link import Link
+from rtsynth.inference.manifest import load_manifest
+from rtsynth.inference.model import StreamingModel
+from rtsynth.inference.pipeline import Pipeline
+from rtsynth.inference.serving import ProcessLoop, percentile, warm_up
+
+LISTEN_SECONDS = 0.5  # how often it looks whether its parent is still there, where nothing comes in
+WARM_UP_SECONDS, WARM_UP_FRAMES = 0.1, 20
+RESUMING_FRAMES = 3  # where a stream is waiting
+PR_SET_PDEATHSIG = 1
+
+
+def main(line: str) -> int:
+    began_ns = time.monotonic_ns()
+    order = decode_order(line)
+    report = _claim_stdout()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's affair
+    _end_with_parent()
+    try:
+        loop, link, ready = _load(order, began_ns)
+    except RtsynthError as error:
+        _say(report, Failed(str(error), error.exit_code))
+        return error.exit_code
+    gc.collect()
+    gc.freeze()  # what is loaded stays: no collection looks at it again
+    _say(report, ready)
+    while not link.closing:
+        if not loop.turn(LISTEN_SECONDS) and os.getppid() != order.parent:
+            break
+    return 0
+
+
+def _load(order: Order, began_ns: int) -> tuple[ProcessLoop, Link, Ready]:
+    manifest = load_manifest(order.model, order.manifest)
+    model = StreamingModel(manifest, device=order.device)
+    pipeline = Pipeline(model, order.device_rate, resampling=order.resampling)
+    realtime = ask_for_priority(
+        0
+    )  # what is measured now is what will be: and loading needs no hurry the first time
+    seconds, least = (0.0, RESUMING_FRAMES) if order.resuming else (WARM_UP_SECONDS, WARM_UP_FRAMES)
+    durations = warm_up(pipeline, seconds, least)[1:]
+    link = Link.attach(order.fd)
+    os.close(order.fd)
+    ready = Ready(
+        name=manifest.name,
+        framing=pipeline.framing,
+        parts=pipeline.parts._asdict(),
+        hop=pipeline.hop,
+        lookback=pipeline.lookback,
+        latency=model.latency,
+        frame=model.frame,
+        tail=tail(pipeline, order.device_rate),
+        model_rate=model.sample_rate or order.device_rate,
+        rate_stated=bool(model.sample_rate),
+        latency_stated=manifest.latency is not None,
+        channels=model.channels,
+        states=len(model.states),
+        provider=model.provider,
+        compute_ns=Durations(len(durations), percentile(durations, 50), percentile(durations, 99)),
+        memory=_resident(),
+        realtime=realtime,
+        flushes_denormals=_flushes_denormals(),
+        began_ns=began_ns,
+        ready_ns=time.monotonic_ns(),
+    )
+    return ProcessLoop(link, pipeline, order.device_rate), link, ready
+
+
+def tail(pipeline: Pipeline, device_rate: float) -> int:
+    """Device samples that may still sound once the input has fallen silent, its latency apart; -1: without bound."""
+    model = pipeline.model
+    inside = model.manifest.tail
+    if inside is None and model.states:
+        return -1
+    return pipeline.lookback + round((inside or 0) * device_rate / (model.sample_rate or device_rate))
+
+
+def _claim_stdout() -> int:
+    """A descriptor for the one line; whatever else prints goes to stderr."""
+    report = os.dup(1)
+    os.dup2(2, 1)
+    return report
+
+
+def _say(report: int, answer: Ready | Failed) -> None:
+    os.write(report, encode(answer) + b"\n")
+    os.close(report)
+
+
+def _end_with_parent() -> None:
+    """Even where it is killed: the kernel sees to it. What had gone before is found by `getppid`."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
+def _flushes_denormals() -> bool:
+    """Whether numbers too small to be normal count as zero in this thread (onnxruntime has asked for it)."""
+    return bool(np.float32(1e-38) * np.float32(1e-3) == 0)
+
+
+def _resident() -> int:
+    """Bytes of memory in use."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
