@@ -75,7 +75,7 @@ def may_be_realtime() -> bool:
 
 @contextlib.contextmanager
 def jack_driver(engine: Engine, rate: int, block: int, realtime: bool) -> Iterator[Running]:
-    with JackServer(rate, block, realtime), Control(rate) as control, playing(engine, rate):
+    with JackServer(rate, block, realtime), Control(rate) as control, playing(engine):
 
         def reset() -> None:
             control.ask("reset")

@@ -1,6 +1,6 @@
 """A JACK dummy server of our own, an engine as one of its clients, and the pass-through control as another.
 
-PortAudio is one JACK client a process, so the control is a process of its own: this module, run as a
+The control is a process of its own, so that a busy Python beside the engine is not beside it: this module, run as a
 script. It reads a word a line on stdin ("reset", "report") and answers each with a line of JSON.
 """
 
@@ -18,6 +18,8 @@ from types import TracebackType
 
 from rtsynth.engine import Engine
 from rtsynth.errors import DeviceError
+from rtsynth.io.devices import find_output
+from rtsynth.io.streams import open_output
 
 STARTUP_SECONDS = 10.0
 
@@ -59,34 +61,14 @@ class JackServer:
 
 
 @contextlib.contextmanager
-def playing(engine: Engine, sample_rate: int) -> Iterator[None]:
-    """A PortAudio stream on the JACK server with the engine's compiled callback, while in the context."""
-    import sounddevice as sd
-
-    apis = [api for api in sd.query_hostapis() if "JACK" in api["name"]]
-    if not apis:
-        raise DeviceError("this PortAudio has no JACK, or found no server")
-    engine.begin_stream(2)
-    callback, user_data = engine.portaudio_callback
-    stream = sd._StreamBase(
-        kind="output",
-        callback=sd._ffi.cast("PaStreamCallback*", callback),
-        userdata=sd._ffi.cast("void*", user_data),
-        device=apis[0]["default_output_device"],
-        samplerate=sample_rate,
-        blocksize=0,
-        channels=2,
-        dtype="float32",
-        latency="low",
-    )
+def playing(engine: Engine) -> Iterator[None]:
+    """A JACK stream of the engine on the server's own output, while in the context."""
+    stream = open_output(engine, find_output("JACK: system"))
     stream.start()
     try:
         yield
     finally:
-        stream.stop()
         stream.close()
-        engine.end_stream()
-        sd._terminate()  # while the server lives: PortAudio aborts the process when it finds it gone
 
 
 class Control:
@@ -123,13 +105,14 @@ class Control:
 
 
 def late_by_cause(engine: Engine) -> dict[str, int]:
-    """Blocks, and late blocks by cause, since the report was reset."""
+    """Blocks, late blocks by cause, and xruns of the server, since the report was reset."""
     report = engine.report()
-    return {"blocks": report.blocks, **{cause.name.lower(): count for cause, count in report.late.items()}}
+    late = {cause.name.lower(): count for cause, count in report.late.items()}
+    return {"blocks": report.blocks, **late, "xruns": report.host_xruns}
 
 
 def _serve_control(sample_rate: int) -> None:
-    with Engine([], sample_rate) as engine, playing(engine, sample_rate):
+    with Engine([], sample_rate) as engine, playing(engine):
         for line in sys.stdin:
             if line.strip() == "reset":
                 engine.reset_report()

@@ -2,109 +2,19 @@
 #include "jack.h"
 
 #include "lateness.h"
+#include "libjack.h"
 #include "memory.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define LIBRARY "libjack.so.0"
 #define AUDIO "32 bit float mono audio"
 #define MOST_FRAMES 65536 /* of a period; jackd's own limit is 8192 */
 #define MOST_OUTPUTS 2
 #define STOP_POLL_NS 100000
-
-/* ---- libjack: what we use of jack/jack.h ---- */
-
-typedef struct jack_client jack_client;
-typedef struct jack_port jack_port;
-typedef struct {
-    uint32_t min, max; /* frames */
-} jack_range;
-
-enum { NO_START_SERVER = 1 };                               /* of jack_options_t */
-enum { PORT_IS_INPUT = 1, PORT_IS_OUTPUT = 2, PORT_IS_PHYSICAL = 4 }; /* of JackPortFlags */
-enum { CAPTURE, PLAYBACK };                                 /* jack_latency_callback_mode_t */
-enum { ALREADY = 17 };                                      /* EEXIST: what jack_connect says of a connection made before */
-
-#define FUNCTIONS(X)                                                                        \
-    X(jack_client *, client_open, (const char *, int, int *, ...))                          \
-    X(int, client_close, (jack_client *))                                                   \
-    X(int, activate, (jack_client *))                                                       \
-    X(uint32_t, get_sample_rate, (jack_client *))                                           \
-    X(uint32_t, get_buffer_size, (jack_client *))                                           \
-    X(void, on_shutdown, (jack_client *, void (*)(void *), void *))                         \
-    X(int, set_process_callback, (jack_client *, int (*)(uint32_t, void *), void *))        \
-    X(int, set_xrun_callback, (jack_client *, int (*)(void *), void *))                     \
-    X(int, set_buffer_size_callback, (jack_client *, int (*)(uint32_t, void *), void *))    \
-    X(int, set_sample_rate_callback, (jack_client *, int (*)(uint32_t, void *), void *))    \
-    X(int, set_freewheel_callback, (jack_client *, void (*)(int, void *), void *))          \
-    X(int, set_latency_callback, (jack_client *, void (*)(int, void *), void *))            \
-    X(int, set_port_registration_callback, (jack_client *, void (*)(uint32_t, int, void *), void *)) \
-    X(jack_port *, port_register, (jack_client *, const char *, const char *, unsigned long, unsigned long)) \
-    X(jack_port *, port_by_name, (jack_client *, const char *))                             \
-    X(void *, port_get_buffer, (jack_port *, uint32_t))                                     \
-    X(const char *, port_name, (const jack_port *))                                         \
-    X(int, port_flags, (const jack_port *))                                                 \
-    X(int, port_is_mine, (const jack_client *, const jack_port *))                          \
-    X(void, port_get_latency_range, (jack_port *, int, jack_range *))                       \
-    X(void, port_set_latency_range, (jack_port *, int, jack_range *))                       \
-    X(int, recompute_total_latencies, (jack_client *))                                      \
-    X(int, connect, (jack_client *, const char *, const char *))                            \
-    X(const char **, get_ports, (jack_client *, const char *, const char *, unsigned long)) \
-    X(void, free, (void *))                                                                 \
-    X(void, set_error_function, (void (*)(const char *)))                                   \
-    X(void, set_info_function, (void (*)(const char *)))
-
-#define MEMBER(result, name, arguments) result(*name) arguments;
-static struct {
-    FUNCTIONS(MEMBER)
-} libjack;
-
-static bool loaded;
-
-static void say_nothing(const char *text)
-{
-    (void)text; /* libjack would write to the user's terminal; what matters is in our return values */
-}
-
-static void load(void)
-{
-    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (!library) return;
-    loaded = true;
-#define FIND(result, name, arguments)                                  \
-    *(void **)&libjack.name = dlsym(library, "jack_" #name);           \
-    if (!libjack.name) loaded = false;
-    FUNCTIONS(FIND)
-    if (!loaded) return;
-    libjack.set_error_function(say_nothing);
-    libjack.set_info_function(say_nothing);
-}
-
-void rt_jack_quieten(const char *path)
-{
-    void *library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
-    if (!library) return;
-    static const char *const names[] = {"jack_set_error_function", "jack_set_info_function"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        void (*set)(void (*)(const char *));
-        *(void **)&set = dlsym(library, names[i]);
-        if (set) set(say_nothing);
-    }
-    dlclose(library); /* our count of it; whoever loaded it has theirs */
-}
-
-int32_t rt_jack_library(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, load);
-    return loaded;
-}
 
 /* ---- the client ---- */
 
@@ -136,7 +46,7 @@ struct rt_jack {
 
 static float *buffer_of(jack_port *port, uint32_t frames)
 {
-    return libjack.port_get_buffer(port, frames);
+    return rt_libjack.port_get_buffer(port, frames);
 }
 
 static void play_silence(rt_jack *jack, uint32_t frames)
@@ -256,7 +166,7 @@ static jack_range longest(jack_port *const *ports, int32_t count, int mode)
     jack_range longest = {0};
     for (int32_t i = 0; i < count; i++) {
         jack_range range = {0};
-        libjack.port_get_latency_range(ports[i], mode, &range);
+        rt_libjack.port_get_latency_range(ports[i], mode, &range);
         longest.min = i == 0 || range.min < longest.min ? range.min : longest.min;
         longest.max = range.max > longest.max ? range.max : longest.max;
     }
@@ -267,17 +177,22 @@ static jack_range longest(jack_port *const *ports, int32_t count, int mode)
 static void on_latency(int mode, void *user_data)
 {
     rt_jack *jack = user_data;
-    const bool capture = mode == CAPTURE;
+    const bool capture = mode == JACK_CAPTURE;
     jack_range range = capture ? longest(jack->in, jack->inputs, mode) : longest(jack->out, jack->outputs, mode);
     const uint32_t own = (uint32_t)atomic_load(&jack->own_latency);
     range.min += own;
     range.max += own;
     jack_port *const *ports = capture ? jack->out : jack->in;
     const int32_t count = capture ? jack->outputs : jack->inputs;
-    for (int32_t i = 0; i < count; i++) libjack.port_set_latency_range(ports[i], mode, &range);
+    for (int32_t i = 0; i < count; i++) rt_libjack.port_set_latency_range(ports[i], mode, &range);
 }
 
 /* ---- [main] ---- */
+
+int32_t rt_jack_library(void)
+{
+    return rt_libjack_load();
+}
 
 rt_jack *rt_jack_open(const char *name)
 {
@@ -285,27 +200,27 @@ rt_jack *rt_jack_open(const char *name)
     rt_jack *jack = rt_allocate(sizeof *jack);
     if (!jack) return NULL;
     int status;
-    jack->client = libjack.client_open(name, NO_START_SERVER, &status);
+    jack->client = rt_libjack.client_open(name, JACK_NO_START_SERVER, &status);
     if (!jack->client) {
         free(jack);
         return NULL;
     }
-    atomic_store(&jack->period, (int32_t)libjack.get_buffer_size(jack->client));
-    libjack.on_shutdown(jack->client, on_shutdown, jack);
+    atomic_store(&jack->period, (int32_t)rt_libjack.get_buffer_size(jack->client));
+    rt_libjack.on_shutdown(jack->client, on_shutdown, jack);
     return jack;
 }
 
 void rt_jack_close(rt_jack *jack)
 {
     rt_jack_stop(jack);
-    libjack.client_close(jack->client);
+    rt_libjack.client_close(jack->client);
     free(jack->heard);
     free(jack);
 }
 
 int32_t rt_jack_rate(rt_jack *jack)
 {
-    return (int32_t)libjack.get_sample_rate(jack->client);
+    return (int32_t)rt_libjack.get_sample_rate(jack->client);
 }
 
 int32_t rt_jack_period(rt_jack *jack)
@@ -331,30 +246,30 @@ static bool gone(rt_jack *jack)
 /* A line for one port at text + used; returns its length without an end. */
 static int32_t describe(rt_jack *jack, const char *name, char *text, int32_t size, int32_t used)
 {
-    jack_port *port = libjack.port_by_name(jack->client, name);
-    if (!port || libjack.port_is_mine(jack->client, port)) return 0;
-    const int flags = libjack.port_flags(port);
-    const bool takes = flags & PORT_IS_INPUT;
-    const uint32_t latency = longest(&port, 1, takes ? PLAYBACK : CAPTURE).max;
+    jack_port *port = rt_libjack.port_by_name(jack->client, name);
+    if (!port || rt_libjack.port_is_mine(jack->client, port)) return 0;
+    const int flags = rt_libjack.port_flags(port);
+    const bool takes = flags & JACK_PORT_IS_INPUT;
+    const uint32_t latency = longest(&port, 1, takes ? JACK_PLAYBACK : JACK_CAPTURE).max;
     char *rest = used < size ? text + used : NULL;
     const size_t room = used < size ? (size_t)(size - used) : 0;
-    return snprintf(rest, room, "%d %d %u %s\n", takes, (flags & PORT_IS_PHYSICAL) != 0, latency, name);
+    return snprintf(rest, room, "%d %d %u %s\n", takes, (flags & JACK_PORT_IS_PHYSICAL) != 0, latency, name);
 }
 
 int32_t rt_jack_ports(rt_jack *jack, char *text, int32_t size)
 {
     if (gone(jack)) return -1;
-    const char **names = libjack.get_ports(jack->client, NULL, AUDIO, 0);
+    const char **names = rt_libjack.get_ports(jack->client, NULL, AUDIO, 0);
     int32_t used = 0;
     if (size > 0) text[0] = 0;
     for (int32_t i = 0; names && names[i]; i++) used += describe(jack, names[i], text, size, used);
-    if (names) libjack.free(names);
+    if (names) rt_libjack.free(names);
     return used + 1;
 }
 
 static jack_port *add_port(rt_jack *jack, const char *name, unsigned long flags)
 {
-    return libjack.port_register(jack->client, name, AUDIO, flags, 0);
+    return rt_libjack.port_register(jack->client, name, AUDIO, flags, 0);
 }
 
 static bool add_ports(rt_jack *jack)
@@ -362,13 +277,13 @@ static bool add_ports(rt_jack *jack)
     static const char *const stereo[] = {"out_left", "out_right"};
     bool whole = true;
     for (int32_t i = 0; i < jack->outputs; i++) {
-        jack->out[i] = add_port(jack, jack->outputs == 1 ? "out" : stereo[i], PORT_IS_OUTPUT);
+        jack->out[i] = add_port(jack, jack->outputs == 1 ? "out" : stereo[i], JACK_PORT_IS_OUTPUT);
         whole &= jack->out[i] != NULL;
     }
     for (int32_t i = 0; i < jack->inputs; i++) {
         char name[16];
         snprintf(name, sizeof name, "in_%d", i + 1);
-        jack->in[i] = add_port(jack, name, PORT_IS_INPUT);
+        jack->in[i] = add_port(jack, name, JACK_PORT_IS_INPUT);
         whole &= jack->in[i] != NULL;
     }
     return whole;
@@ -377,13 +292,13 @@ static bool add_ports(rt_jack *jack)
 static bool set_callbacks(rt_jack *jack)
 {
     jack_client *client = jack->client;
-    int problems = libjack.set_process_callback(client, process_cycle, jack);
-    problems |= libjack.set_xrun_callback(client, on_xrun, jack);
-    problems |= libjack.set_buffer_size_callback(client, on_period, jack);
-    problems |= libjack.set_sample_rate_callback(client, on_rate, jack);
-    problems |= libjack.set_freewheel_callback(client, on_freewheel, jack);
-    problems |= libjack.set_latency_callback(client, on_latency, jack);
-    problems |= libjack.set_port_registration_callback(client, on_ports, jack);
+    int problems = rt_libjack.set_process_callback(client, process_cycle, jack);
+    problems |= rt_libjack.set_xrun_callback(client, on_xrun, jack);
+    problems |= rt_libjack.set_buffer_size_callback(client, on_period, jack);
+    problems |= rt_libjack.set_sample_rate_callback(client, on_rate, jack);
+    problems |= rt_libjack.set_freewheel_callback(client, on_freewheel, jack);
+    problems |= rt_libjack.set_latency_callback(client, on_latency, jack);
+    problems |= rt_libjack.set_port_registration_callback(client, on_ports, jack);
     return problems == 0;
 }
 
@@ -399,7 +314,7 @@ int32_t rt_jack_start(rt_jack *jack, rt_engine *engine, int32_t outputs, int32_t
     engine->process.started_ns = engine->process.finished_ns = 0;
     rt_clock_restart(&engine->process.clock);
     atomic_store(&jack->playing, true);
-    if (libjack.activate(jack->client) == 0) return 0;
+    if (rt_libjack.activate(jack->client) == 0) return 0;
     rt_jack_stop(jack);
     return -1;
 }
@@ -416,21 +331,21 @@ void rt_jack_stop(rt_jack *jack)
 int32_t rt_jack_connect(rt_jack *jack, int32_t input, int32_t index, const char *name)
 {
     if (gone(jack) || index < 0 || index >= (input ? jack->inputs : jack->outputs)) return -1;
-    const char *ours = libjack.port_name(input ? jack->in[index] : jack->out[index]);
-    const int problem = libjack.connect(jack->client, input ? name : ours, input ? ours : name);
-    return problem == 0 || problem == ALREADY ? 0 : -1;
+    const char *ours = rt_libjack.port_name(input ? jack->in[index] : jack->out[index]);
+    const int problem = rt_libjack.connect(jack->client, input ? name : ours, input ? ours : name);
+    return problem == 0 || problem == JACK_ALREADY ? 0 : -1;
 }
 
 int32_t rt_jack_latency(rt_jack *jack, int32_t input)
 {
     if (gone(jack)) return 0;
     const jack_range range =
-        input ? longest(jack->in, jack->inputs, CAPTURE) : longest(jack->out, jack->outputs, PLAYBACK);
+        input ? longest(jack->in, jack->inputs, JACK_CAPTURE) : longest(jack->out, jack->outputs, JACK_PLAYBACK);
     return (int32_t)range.max;
 }
 
 void rt_jack_announce_latency(rt_jack *jack, int32_t frames)
 {
     atomic_store(&jack->own_latency, frames);
-    if (!gone(jack)) libjack.recompute_total_latencies(jack->client);
+    if (!gone(jack)) rt_libjack.recompute_total_latencies(jack->client);
 }

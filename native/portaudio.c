@@ -1,12 +1,29 @@
 #define _GNU_SOURCE
 #include "engine.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
 #define INPUT_UNDERFLOW 0x1ul  /* paInputUnderflow */
 #define INPUT_OVERFLOW 0x2ul   /* paInputOverflow */
 #define OUTPUT_UNDERFLOW 0x4ul /* paOutputUnderflow */
 #define CONTINUE 0             /* paContinue */
+
+static void say_nothing(const char *file, int line, const char *function, int error, const char *format, ...)
+{
+    (void)file, (void)line, (void)function, (void)error, (void)format;
+}
+
+/* alsa-lib would write a line to stderr for every underrun, from the audio thread. */
+static void quieten_alsa(void)
+{
+    void *alsa = dlopen("libasound.so.2", RTLD_NOW | RTLD_NOLOAD);
+    if (!alsa) return;
+    int (*set_handler)(void (*)(const char *, int, const char *, int, const char *, ...));
+    *(void **)&set_handler = dlsym(alsa, "snd_lib_error_set_handler");
+    if (set_handler) set_handler(say_nothing);
+    dlclose(alsa); /* our count of it; PortAudio has its own */
+}
 
 int32_t rt_portaudio_begin(rt_engine *engine, int32_t channels, int32_t inputs, int32_t input)
 {
@@ -15,6 +32,7 @@ int32_t rt_portaudio_begin(rt_engine *engine, int32_t channels, int32_t inputs, 
     engine->portaudio = (rt_portaudio){.channels = channels, .inputs = inputs, .input = input};
     engine->process.started_ns = engine->process.finished_ns = 0;
     rt_clock_restart(&engine->process.clock);
+    quieten_alsa();
     return 0;
 }
 

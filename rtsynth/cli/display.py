@@ -85,6 +85,9 @@ class Display:
             self._live.update(status_line(status), refresh=True)
         if self._talk.json and status.level > 0 and not self._heard:
             self._heard = True
+            emit({"event": "sound", "seconds": status.seconds})
+        if self._talk.json and status.seconds >= self._next_json:
+            self._next_json = status.seconds + JSON_SECONDS
             told = _levels(status) | as_json(status.report, status.voices) | self.measured()
             emit({"event": "status", "seconds": status.seconds, **told})
 

@@ -82,13 +82,12 @@ class ProcessLoop:
         self._taken = position
 
     def _may_rest(self, wanted: int) -> bool:
-        """At rest, between two frames, at the device's own rate: then frames of silence need not go through Python."""
-        pipeline = self._pipeline
-        return pipeline.converged and wanted == pipeline.hop > 1
+        """At rest, and a frame's end away from the last: then frames of silence need not go through Python."""
+        return self._pipeline.converged and wanted == self._frame
 
     def _rest(self, timeout: float) -> bool:
         """Sleep through frames of silence; whether there were any. The pipeline is not told: its time stands still."""
-        frame = self._pipeline.hop
+        frame = int(self._frame)
         most = max(1, round(REST_SECONDS * self._rate / frame))
         frames = _library().rt_link_rest(
             self._link.address, self._taken, self._position, frame, most, SILENCE, round(timeout * 1e9)

@@ -35,6 +35,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "pole": networks.one_pole(folder / "pole.onnx", 64),
         "pole16": networks.one_pole(folder / "pole16.onnx", 100, metadata={"rtsynth.sample_rate": "16000"}),
+        "pole22": networks.one_pole(folder / "pole22.onnx", 64, metadata={"rtsynth.sample_rate": "22050"}),
         "gru": networks.gru(folder / "gru.onnx", 64),
         "identity": networks.identity(folder / "identity.onnx", (1, 64)),
         "fussy": networks.fussy(folder / "fussy.onnx", 64),
@@ -189,7 +190,7 @@ def test_what_was_overwritten_is_left_out(files: dict[str, Path]) -> None:
     assert bench.link.measurements().skipped > 200
 
 
-@pytest.mark.parametrize("name", ["pole", "pole16", "gru"])
+@pytest.mark.parametrize("name", ["pole", "pole16", "pole22", "gru"])
 def test_in_silence_it_computes_nothing_and_wakes_as_if_it_had(files: dict[str, Path], name: str) -> None:
     bench = Bench(files[name])
     silence = np.zeros(round(5 * RATE), np.float32)
@@ -207,6 +208,45 @@ def test_in_silence_it_computes_nothing_and_wakes_as_if_it_had(files: dict[str, 
     frames = len(samples) / bench.loop._frame
     assert counted.idle > 0.8 * frames
     assert frames - 2 <= counted.idle + counted.frames <= frames + 1
+    through_python = bench.pipeline.computed + bench.pipeline.rested
+    assert (through_python < 0.3 * frames) == (
+        name != "pole22"
+    )  # whose frames are no whole number of samples
+
+
+def test_what_comes_after_a_rest_is_looked_at_to_the_sample(files: dict[str, Path]) -> None:
+    """The first loud sample of a frame ends the rest, the last one too, and a reset; positions stay in step."""
+    for at in (0, 63):
+        bench = Bench(files["identity"])
+        bench.hear(np.zeros(48000, np.float32), delay=48000)
+        bench.work()
+        assert bench.pipeline.converged
+        samples = np.zeros(640, np.float32)
+        samples[320 + at] = 2e-6
+        bench.hear(samples, delay=640)
+        bench.work()
+        assert bench.read(48000, 640).tolist() == samples.tolist()
+        idle = bench.link.measurements().idle
+        reset(bench.link)
+        bench.hear(samples, delay=640)
+        bench.work()
+        assert bench.read(48640, 640).tolist() == samples.tolist()
+        assert bench.link.measurements().idle == idle  # it begins anew, and does not rest yet
+
+
+def test_a_rest_that_was_overslept_is_left(files: dict[str, Path]) -> None:
+    """Stopped for longer than the ring is long, in silence."""
+    bench = Bench(files["identity"], 4096)
+    for _ in range(30):
+        bench.hear(np.zeros(1024, np.float32), delay=64)
+        bench.work()
+    assert bench.pipeline.converged
+    for seed in range(8):
+        bench.hear(noise(2048, seed), delay=64)
+    bench.work()
+    assert bench.link.out_written == bench.link.in_written // 64 * 64
+    got = bench.read(bench.link.needed, 64)
+    assert got.tolist() == noise(2048, 7)[-64:][: len(got)].tolist()
 
 
 def test_not_finite_numbers_are_silence_and_counted(files: dict[str, Path]) -> None:

@@ -6,13 +6,15 @@ import ctypes
 import faulthandler
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.engine import build
-from tests.engine.probe import Probe
-from tests.io import jack
+from tests.engine.probe import Echo, Probe
+from tests.io import jack, tape
+from tests.io.tape import Tape
 
 WATCHDOG_SECONDS = 60.0  # PortAudio and JACK can wait for ever; no test here takes a tenth of this
 
@@ -53,6 +55,39 @@ def jack_server() -> Iterator[str]:
         yield name
     for key, value in before.items():
         os.environ.pop(key) if value is None else os.environ.update({key: value})
+
+
+@pytest.fixture
+def echo(probe_library: ctypes.CDLL) -> Callable[[int], Echo]:
+    """Makes sources that play what they hear so many samples later."""
+    return lambda latency: Echo(probe_library, latency)
+
+
+@pytest.fixture(scope="session")
+def tape_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    if build.COMPILER is None:
+        pytest.skip("no C compiler (cc) to build the player and the recorder with")
+    return tape.compile_library(tmp_path_factory.mktemp("tape"))
+
+
+@pytest.fixture
+def tapes(tape_library: ctypes.CDLL) -> Iterator[Callable[..., Tape]]:
+    """Makes players and recorders that are closed at the end."""
+    with ExitStack() as stack:
+        yield lambda name, samples, **more: stack.enter_context(Tape(tape_library, name, samples, **more))
+
+
+@pytest.fixture
+def own_name(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A name for a server that the test itself starts and kills; clients look for it alone."""
+    reason = jack.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    name = f"rtsynth-jack-{os.getpid()}"
+    for key, value in jack.environment(name).items():
+        monkeypatch.setenv(key, value)
+    yield name
+    jack.forget(name)
 
 
 @pytest.fixture(autouse=True)

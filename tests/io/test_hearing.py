@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -33,11 +32,6 @@ from tests.io import jack
 
 RATE = 48000
 NONE = np.empty(0, MESSAGE)
-
-
-@pytest.fixture
-def echo(probe_library: ctypes.CDLL) -> Callable[[int], Echo]:
-    return lambda latency: Echo(probe_library, latency)
 
 
 def write(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -272,6 +273,14 @@ def test_a_virtual_port_takes_connections(jack_server: str, keyboard: Callable[[
         jack.connect(jack_server, "Sender:keys", ours)
         keys.send("90 3C 40")
         assert wait_until(lambda: listener.numbers(Kind.NOTE_ON) == [60])
+
+
+def test_looking_for_inputs_leaves_no_client_behind(jack_server: str) -> None:
+    """The server would wait for each of them when this process ends, and answer nobody for five seconds."""
+    list_inputs()
+    before = len(os.listdir("/proc/self/fd"))
+    list_inputs()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_an_unknown_port_names_the_nearest(keyboard: Callable[[str], Keyboard]) -> None:
