@@ -167,6 +167,24 @@ def _midi() -> list[Finding]:
     return [Finding("ok", "MIDI", f"{', '.join(apis.values())}: {', '.join(inputs) or 'no inputs now'}")]
 
 
+def _models() -> list[Finding]:
+    """The runtime of live models, and what else could compute them: one finding each."""
+    from rtsynth.inference.cuda import installation
+    from rtsynth.sampler import cuda
+
+    found = installation()
+    if not found.onnxruntime:
+        step = "for live models: pip install 'rtsynth[models]'"
+        return [Finding("note", "live models", "no onnxruntime", step)]
+    runtime = Finding("ok", "live models", found.onnxruntime)
+    if not found.gpu:
+        return [runtime, Finding("ok", "GPU", "none (none is needed)")]
+    if found.problem:
+        return [runtime, Finding("note", "GPU", f"{found.gpu}: {found.problem}", found.repair)]
+    lack = cuda.why_not()
+    return [runtime, Finding("note" if lack else "ok", "GPU", f"{found.gpu}" + (f": {lack}" if lack else ""))]
+
+
 _CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     _versions,
     _native_engine,
@@ -177,4 +195,5 @@ _CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     _audio,
     _jack,
     _midi,
+    _models,
 )

@@ -10,6 +10,8 @@ import rtsynth as package
 from rtsynth.cli import doctor, main
 from rtsynth.cli.output import columns, emit
 from rtsynth.errors import RtsynthError
+from rtsynth.inference import cuda
+from rtsynth.inference.cuda import Installation
 from tests.cli.command import rtsynth
 
 
@@ -82,3 +84,24 @@ def test_columns_align_and_do_not_trail() -> None:
 def test_json_has_no_infinities(capsys: pytest.CaptureFixture[str]) -> None:
     emit({"level": float("-inf"), "list": [float("nan"), 1.5]})
     assert json.loads(capsys.readouterr().out) == {"level": None, "list": [None, 1.5]}
+
+
+@pytest.mark.parametrize(
+    ("found", "states", "text"),
+    [
+        (Installation("", "", "no GPU", ""), ["note"], "no onnxruntime"),
+        (Installation("onnxruntime 1.31.1", "", "no GPU", ""), ["ok", "ok"], "none is needed"),
+        (
+            Installation("onnxruntime 1.31.1", "H200", "onnxruntime without CUDA", "pip …"),
+            ["ok", "note"],
+            "without CUDA",
+        ),
+    ],
+)
+def test_doctor_says_what_runs_networks(
+    found: Installation, states: list[str], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda, "installation", lambda: found)
+    findings = doctor._models()
+    assert [finding.state for finding in findings] == states
+    assert text in findings[-1].text
