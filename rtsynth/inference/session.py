@@ -28,7 +28,11 @@ def runtime() -> ModuleType:
 
 
 def session_options() -> onnxruntime.SessionOptions:
-    """One thread that never spins, nodes in order, denormals as zero, no chatter on stderr."""
+    """One thread that never spins, nodes in order, no chatter on stderr.
+
+    Denormals are the thread's own matter (rtsynth/inference/worker.py): onnxruntime's option for them would change the
+    mode of whatever thread opens the first session, for good.
+    """
     onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -36,7 +40,6 @@ def session_options() -> onnxruntime.SessionOptions:
     options.log_severity_level = QUIET
     for name in ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning"):
         options.add_session_config_entry(name, "0")
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     return options
 
 

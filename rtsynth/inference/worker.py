@@ -15,6 +15,7 @@ import time
 
 import numpy as np
 
+from rtsynth import native
 from rtsynth.errors import RtsynthError
 from rtsynth.inference.handshake import (
     Durations,
@@ -59,6 +60,7 @@ def main(line: str) -> int:
 
 def _load(order: Order, began_ns: int) -> tuple[ProcessLoop, Link, Ready]:
     manifest = load_manifest(order.model, order.manifest)
+    flushes = _flush_denormals()
     model = StreamingModel(manifest, device=order.device)
     pipeline = Pipeline(model, order.device_rate, resampling=order.resampling)
     realtime = ask_for_priority(
@@ -86,7 +88,7 @@ def _load(order: Order, began_ns: int) -> tuple[ProcessLoop, Link, Ready]:
         compute_ns=Durations(len(durations), percentile(durations, 50), percentile(durations, 99)),
         memory=_resident(),
         realtime=realtime,
-        flushes_denormals=_flushes_denormals(),
+        flushes_denormals=flushes,
         began_ns=began_ns,
         ready_ns=time.monotonic_ns(),
     )
@@ -119,8 +121,11 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
-def _flushes_denormals() -> bool:
-    """Whether numbers too small to be normal count as zero in this thread (onnxruntime has asked for it)."""
+def _flush_denormals() -> bool:
+    """Let numbers too small to be normal count as zero in this thread; whether they do."""
+    library = native.open_library()
+    native.declare(library, {"rt_flush_this_thread": (None, [])})
+    library.rt_flush_this_thread()
     return bool(np.float32(1e-38) * np.float32(1e-3) == 0)
 
 

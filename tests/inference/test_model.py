@@ -187,3 +187,10 @@ def test_it_computes_on_one_thread_and_says_nothing(tmp_path: Path) -> None:
         "0",
         f"{bad} cannot be loaded: it uses Nonsense, and there is no such operator",
     ]
+
+
+def test_the_thread_that_opens_a_session_keeps_its_denormals() -> None:
+    """They are zero in the worker, which asks for it (see test_process.py), and nowhere else."""
+    model = StreamingModel(load_manifest("drive"))
+    model.step(np.zeros(model.frame, np.float32))
+    assert np.float32(1e-38) * np.float32(1e-3) > 0
