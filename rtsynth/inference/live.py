@@ -98,6 +98,7 @@ class LiveModel:
             process.close()
             link.close()
             raise
+        self._warn_of_slowness(ready)
         self._stage = _Stage(sample_rate, link, process, ready, remote)
         self._ending = weakref.finalize(self, process.close)  # dropped, or at exit
 
@@ -168,6 +169,13 @@ class LiveModel:
         if self._stage is None:
             raise RuntimeError("prepare(sample_rate) first")
         return self._stage
+
+    def _warn_of_slowness(self, ready: Ready) -> None:
+        lasts, takes = 1e3 * ready.frame / ready.model_rate, ready.compute_ns.p50 / 1e6
+        if takes > lasts:
+            self._say(
+                f"{ready.name} is too slow for real time here: a frame of {lasts:.1f} ms takes {takes:.1f} ms"
+            )
 
     def _capacity(self, sample_rate: float) -> int:
         """Samples of the link: what a worker may be out for, and four times the longest delay to be expected."""

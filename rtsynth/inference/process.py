@@ -17,6 +17,7 @@ from rtsynth.inference.link import Link
 from rtsynth.inference.spawn import Worker
 
 STARTING_SECONDS = 60.0  # that a worker may take until it is ready: large models, slow disks
+QUICK_SECONDS = 2.0  # models that load within it are loaded at real-time priority while a stream is waiting
 CLOSING_SECONDS = 1.0  # that a worker which has been asked to end may take
 HANGING_SECONDS = 2.0  # without an answer while one is owed, before it counts as hung
 HANGING_FRAMES = 20  # and no sooner than so many frames would have taken
@@ -56,6 +57,7 @@ class InferenceProcess:
         self.restarts = 0
         self.hung = 0  # of them: killed because it hung
         self.pid: int | None = None
+        self._frames_before = 0  # computed when the latest worker was born
 
     def start(self) -> Ready:
         """Start the first worker and wait until it is ready; raises its error: InputError for a bad model, …"""
@@ -88,21 +90,28 @@ class InferenceProcess:
 
     def _serve(self) -> None:
         """One worker after the other. The next is born before the last is buried: a stream is waiting."""
-        worker: Worker | None = Worker(self._order)
+        worker: Worker | None = self._spawn(self._order)
         while worker:
-            self.pid = worker.pid
-            computed, successor = self._frames, None
+            computed, successor = self._frames_before, None
             try:
                 self._attend(worker)
                 if self._may_have_another(failed=self._frames == computed):
+                    successor = self._spawn(msgspec.structs.replace(self._order, resuming=True))
                     self.restarts += 1
-                    successor = Worker(msgspec.structs.replace(self._order, resuming=True))
             finally:
                 worker.kill()
-                self.pid, ending = None, worker.bury()
-            if successor is None and not self._closing:
-                self._give_up(_error_of(worker, ending))
+                ending = worker.bury()
+            if successor is None:
+                self.pid = None
+                if not self._closing:
+                    self._give_up(_error_of(worker, ending))
             worker = successor
+
+    def _spawn(self, order: Order) -> Worker:
+        self._frames_before = self._frames
+        worker = Worker(order, hurry=order.resuming and self._loads_quickly)
+        self.pid = worker.pid
+        return worker
 
     def _attend(self, worker: Worker) -> None:
         """Until it is dead, or ought to be."""
@@ -120,7 +129,9 @@ class InferenceProcess:
                     self.hung += 1
                     return
             elif time.monotonic() > ends_by:
-                return
+                if self._closing:
+                    return
+                raise RtsynthError(f"the process of a model was not ready within {STARTING_SECONDS:g} s")
         if isinstance(worker.answer, Ready):  # said with its last breath
             self._announce(worker.answer)
 
@@ -144,6 +155,11 @@ class InferenceProcess:
         self._link.close_worker()  # nobody must wait for it
         if self.ready is not None:
             self._say(f"the model {self.ready.name} is out, its processes fail one after the other: {error}")
+
+    @property
+    def _loads_quickly(self) -> bool:
+        """Or it would keep a processor from everybody else for long."""
+        return self.ready is not None and self.ready.ready_ns - self.ready.began_ns < QUICK_SECONDS * 1e9
 
     @property
     def _frames(self) -> int:

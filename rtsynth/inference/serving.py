@@ -111,25 +111,26 @@ class ProcessLoop:
             self._jump(self._link.positions)
             return
         self._taken += wanted
-        first = self._position
-        self._write(first, self._push(samples))
-
-    def _push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n,) → (m, channels), counted."""
-        pipeline, link = self._pipeline, self._link
+        pipeline, first = self._pipeline, self._position
         computed, rested, broken = pipeline.computed, pipeline.rested, pipeline.not_finite
         wall_ns, cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
         sound = pipeline.push(samples)
         cpu_ns, wall_ns = time.thread_time_ns() - cpu_ns, time.perf_counter_ns() - wall_ns
-        if frames := pipeline.computed - computed:
-            self._cost_ns += (1.0 if not self._cost_ns else SMOOTHING) * (wall_ns / frames - self._cost_ns)
-            for _ in range(frames):
-                link.count_frame(wall_ns // frames, cpu_ns // frames, self._turnaround())
+        self._write(first, sound)
+        self._count(pipeline.computed - computed, wall_ns, cpu_ns)
         if pipeline.rested != rested:
-            link.idle(pipeline.rested - rested)
+            self._link.idle(pipeline.rested - rested)
         if pipeline.not_finite != broken:
-            link.nan(pipeline.not_finite - broken)
-        return sound
+            self._link.nan(pipeline.not_finite - broken)
+
+    def _count(self, frames: int, wall_ns: int, cpu_ns: int) -> None:
+        """`frames` have been computed and written, in so long together."""
+        if not frames:
+            return
+        self._cost_ns += (SMOOTHING if self._cost_ns else 1.0) * (wall_ns / frames - self._cost_ns)
+        turnaround_ns = self._turnaround()
+        for _ in range(frames):
+            self._link.count_frame(wall_ns // frames, cpu_ns // frames, turnaround_ns)
 
     def _turnaround(self) -> int:
         """ns since the input taken so far was there."""

@@ -25,7 +25,7 @@ class Worker:
     *thread* that started it (PR_SET_PDEATHSIG).
     """
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, *, hurry: bool = False) -> None:
         try:
             self._popen = subprocess.Popen(
                 [sys.executable, "-P", "-m", "rtsynth.inference.worker", encode(order).decode()],
@@ -35,15 +35,13 @@ class Worker:
                 bufsize=0,
                 pass_fds=(order.fd,),
                 process_group=0,  # Ctrl-C is for the main process, which fades out before it ends the worker
-                env=_environment(),
+                env=environment(),
             )
         except OSError as problem:
             raise RtsynthError(f"cannot start a process for the model: {problem.strerror}") from problem
         self.pid = self._popen.pid
-        if order.resuming:
-            ask_for_priority(
-                self.pid
-            )  # before it asks itself: Python and the libraries are loaded at that priority too
+        if hurry:
+            ask_for_priority(self.pid)  # Python and the libraries are loaded at that priority too
         self.answer: Ready | Failed | None = None
         self._pidfd = os.pidfd_open(self.pid)
         self._said = b""  # on stdout, so far
@@ -99,7 +97,7 @@ class Worker:
             self.answer = decode_answer(line)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Ours, such that rtsynth is found whatever the working directory."""
     paths = [str(PACKAGE_PARENT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, **dict.fromkeys(ONE_THREAD, "1"), "PYTHONPATH": os.pathsep.join(paths)}

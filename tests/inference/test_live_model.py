@@ -24,7 +24,7 @@ from rtsynth.inference.live import LiveModel
 from rtsynth.inference.manifest import load_manifest
 from rtsynth.inference.model import StreamingModel
 from rtsynth.inference.offline import run_offline
-from rtsynth.inference.spawn import _environment
+from rtsynth.inference.spawn import environment
 from rtsynth.messages import MESSAGE
 from tests.data import shared
 from tests.inference import networks
@@ -318,7 +318,7 @@ def run_script(script: str) -> str:
         [sys.executable, "-c", textwrap.dedent(script)],
         capture_output=True,
         text=True,
-        env=_environment(),
+        env=environment(),
         timeout=60,
         check=False,
     )

@@ -238,7 +238,7 @@ def test_a_rest_that_was_overslept_is_left(files: dict[str, Path]) -> None:
     """Stopped for longer than the ring is long, in silence."""
     bench = Bench(files["identity"], 4096)
     for _ in range(30):
-        bench.hear(np.zeros(1024, np.float32), delay=64)
+        bench.hear(np.zeros(1024, np.float32), delay=1100)
         bench.work()
     assert bench.pipeline.converged
     for seed in range(8):
