@@ -28,6 +28,10 @@ bench: $(VENV)/installed-test
 	$(BIN)/python bench/speech.py
 	$(BIN)/python bench/live.py
 	$(BIN)/python bench/fill.py
+	$(BIN)/python bench/wake.py
+	$(BIN)/python bench/inference.py
+	$(BIN)/python bench/soak.py --minutes 5
+	$(BIN)/python bench/gpu.py
 	$(BIN)/python -m pip install -q -e ".[peers]"
 	$(BIN)/python bench/peers.py
 
