@@ -4,6 +4,7 @@
 #include "clock.h"
 
 #include <errno.h>
+#include <math.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -60,7 +61,10 @@ rt_link *rt_link_attach(int32_t fd)
     const bool ours = link->magic == MAGIC && link->layout == sizeof(rt_link) && link->bytes == file.st_size &&
                       possible(link->capacity, link->channels) &&
                       link->bytes == bytes_of(link->capacity, link->channels);
-    if (ours) return link;
+    if (ours) {
+        atomic_store_explicit(&link->rest_at, 0, memory_order_release); /* whoever was killed at rest has left it */
+        return link;
+    }
     munmap(link, (size_t)file.st_size);
     errno = EPROTO;
     return NULL;
@@ -103,7 +107,23 @@ static void stamp(rt_link *link, int64_t end)
     atomic_store_explicit(&link->stamped, entry + 1, memory_order_release);
 }
 
-void rt_link_hear(rt_link *link, const float *in, int32_t frames)
+static bool is_silent(const float *in, int32_t frames)
+{
+    bool silent = true;
+    for (int32_t i = 0; i < frames; i++) silent &= fabsf(in[i]) <= RT_LINK_SILENCE;
+    return silent;
+}
+
+bool rt_link_rests(const rt_link *link)
+{
+    const int64_t rest_at = atomic_load_explicit(&link->rest_at, memory_order_acquire);
+    return rest_at > 0 && atomic_load_explicit(&link->loud, memory_order_relaxed) <= rest_at;
+}
+
+/* The worker says that it rests, then looks whether anything loud has come since (native/rest.c); here it is said that
+   something loud has come, then looked whether the worker rests. With a sequentially consistent fence on either side at
+   least one of them sees the other, as with the bell. */
+static void hear(rt_link *link, const float *in, int32_t frames, bool let_rest)
 {
     const int64_t mask = link->capacity - 1;
     const int64_t position = atomic_load_explicit(&link->in_written, memory_order_relaxed), end = position + frames;
@@ -113,9 +133,22 @@ void rt_link_hear(rt_link *link, const float *in, int32_t frames)
         atomic_store_explicit(&link->samples[(position + i) & mask], in[i], memory_order_relaxed);
     stamp(link, end);
     atomic_store_explicit(&link->in_written, end, memory_order_release);
+    if (!is_silent(in, frames)) atomic_store_explicit(&link->loud, end, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (let_rest && rt_link_rests(link)) return;
     if (!rt_bell_ring(&link->worker, end)) return;
     const int64_t wakes = atomic_load_explicit(&link->wakes, memory_order_relaxed);
     atomic_store_explicit(&link->wakes, wakes + 1, memory_order_relaxed);
+}
+
+void rt_link_hear(rt_link *link, const float *in, int32_t frames)
+{
+    hear(link, in, frames, true);
+}
+
+void rt_link_hear_awake(rt_link *link, const float *in, int32_t frames)
+{
+    hear(link, in, frames, false);
 }
 
 int64_t rt_link_read(const rt_link *link, int64_t position, float *out, int64_t most)
@@ -173,6 +206,7 @@ void rt_link_need(rt_link *link, int64_t position)
 
 void rt_link_reset(rt_link *link, int64_t position)
 {
+    atomic_store_explicit(&link->loud, position + 1, memory_order_release); /* whoever rests does so no longer */
     atomic_store_explicit(&link->reset_at, position, memory_order_release);
 }
 

@@ -23,6 +23,7 @@
 
 #define RT_LINK_STAMPS 1024    /* the latest blocks whose time of arrival is known */
 #define RT_LINK_MOST_CHANNELS 2
+#define RT_LINK_SILENCE 1e-6f  /* of full scale; not above what a worker takes for silence */
 
 /* What the process does with its time. */
 enum rt_effort {
@@ -52,10 +53,14 @@ typedef struct {
     _Atomic int64_t in_written;              /* ... have been */
     _Atomic int64_t needed;                  /* the next output position to be played */
     _Atomic int64_t reset_at;                /* what was heard before is to be forgotten; 0: nothing */
+    _Atomic int64_t loud;                    /* end of the latest block that was more than silence */
     _Atomic int64_t wakes;                   /* system calls made to wake the worker */
     _Atomic uint64_t stamped;                /* entries of stamps ever written */
     _Alignas(64) _Atomic int64_t out_start;  /* [worker writes] output positions below are not there */
     _Atomic int64_t out_written;             /* ... from here on not yet */
+    _Atomic int64_t rest_at;                 /* input before it is answered, and what follows, as long as nothing more
+                                                than silence does, is answered by silence: the worker need not be woken
+                                                for it; 0: it does not rest */
     _Atomic int64_t counters[RT_LINK_COUNTERS];
     _Alignas(64) rt_bell worker;             /* sleeps until input is there */
     _Alignas(64) rt_bell host;               /* sleeps until output is there; offline only */
@@ -81,8 +86,12 @@ RT_API int64_t rt_link_size(void);
 /* ---- the audio thread ---- */
 
 /* [audio] Write in (frames,) where the input goes on, and wake the worker if it sleeps and this is what it waits for:
-   one FUTEX_WAKE at most, and no other system call but the clock. */
+   one FUTEX_WAKE at most, and no other system call but the clock. Where it rests, silence does not wake it. */
 RT_REALTIME RT_API void rt_link_hear(rt_link *link, const float *in, int32_t frames);
+/* [offline] The same, but silence wakes it too. */
+RT_REALTIME RT_API void rt_link_hear_awake(rt_link *link, const float *in, int32_t frames);
+/* [audio] Whether the worker rests, and all that was heard since is silence: what it owes is silence. */
+RT_REALTIME RT_API bool rt_link_rests(const rt_link *link);
 /* [audio] Copy output from `position` on to left and right (frames,), the same where there is one channel; returns how
    many of them are there. Positions must not be negative. */
 RT_REALTIME RT_API int32_t rt_link_answer(const rt_link *link, int64_t position, float *left, float *right,

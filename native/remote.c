@@ -208,7 +208,12 @@ static int32_t fetch(rt_remote *remote, int64_t position, int32_t frames)
     if (silent == frames) return frames;
     rt_link *link = remote->parameters.link;
     const int32_t sounding = frames - silent;
-    const int32_t there = silent + rt_link_answer(link, position + silent, left + silent, right + silent, sounding);
+    int32_t there = silent + rt_link_answer(link, position + silent, left + silent, right + silent, sounding);
+    if (remote->state.rests) {
+        memset(left + there, 0, (size_t)(frames - there) * sizeof(float));
+        memset(right + there, 0, (size_t)(frames - there) * sizeof(float));
+        there = frames;
+    }
     start_or_return(remote, position, there == frames);
     return there;
 }
@@ -302,7 +307,7 @@ static void forget(rt_remote *remote, int64_t origin)
     state->wet_seam = state->dry_seam = remote->parameters.fade;
     state->wet_from = state->wet_to = remote->parameters.wet;
     state->glided = remote->parameters.glide;
-    state->gave_up = state->counted = false;
+    state->gave_up = state->counted = state->rests = false;
     rt_seam_clear(&remote->buffers.dry);
     rt_seam_clear(&remote->buffers.wet[0]);
     rt_seam_clear(&remote->buffers.wet[1]);
@@ -345,6 +350,7 @@ static void see_block(rt_remote *remote)
     if (remote->state.blocks == remote->liaison.host_blocks) return;
     remote->state.blocks = remote->liaison.host_blocks;
     remote->state.block = remote->state.heard;
+    remote->state.rests = remote->liaison.paced && rt_link_rests(remote->parameters.link);
 }
 
 static void apply(rt_remote *remote, const rt_message *message)
@@ -367,8 +373,12 @@ void rt_remote_loop(void *user_data, const rt_message *messages, int32_t count, 
     for (int32_t i = 0; i < count; i++) apply(remote, &messages[i]);
     if (frames <= 0) return;
     settle_delay(remote);
-    rt_link_hear(remote->parameters.link, in, frames);
-    if (!remote->liaison.paced) wait_for_worker(remote, frames);
+    if (remote->liaison.paced) {
+        rt_link_hear(remote->parameters.link, in, frames);
+    } else {
+        rt_link_hear_awake(remote->parameters.link, in, frames);
+        wait_for_worker(remote, frames);
+    }
     for (int32_t done = 0; done < frames; done += RT_REMOTE_CHUNK) {
         const int32_t run = frames - done < RT_REMOTE_CHUNK ? frames - done : RT_REMOTE_CHUNK;
         play_chunk(remote, in + done, left + done, right + done, run);

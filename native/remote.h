@@ -57,6 +57,8 @@ typedef struct {
     int32_t glided;     /* samples into the way from one to the other */
     bool counted;       /* what is missing now is in the counts */
     bool gave_up;       /* offline: waiting was in vain */
+    bool rests;         /* the worker, when the latest host block began: what it owes in that block is silence, whatever
+                           is heard in it, for an answer takes at least a block */
     int64_t answered;   /* input position when the first answer had come, in time or not; -1: none has */
     int64_t loud;       /* input position of the latest sample that was loud enough to hear */
     /* Published, any thread may read */

@@ -36,11 +36,20 @@ static bool answer_silence(rt_link *link, int64_t position, int64_t frame)
     return true;
 }
 
+/* From `taken` on, unless something loud has come by then: see rt_link_hear. The first sound ends it by itself. */
+static void lie_down(rt_link *link, int64_t taken)
+{
+    if (rt_link_rests(link)) return;
+    atomic_store_explicit(&link->rest_at, taken, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
 int64_t rt_link_rest(rt_link *link, int64_t taken, int64_t position, int64_t frame, int64_t most, float silence,
                      int64_t timeout_ns)
 {
     const int64_t reset_at = atomic_load_explicit(&link->reset_at, memory_order_acquire);
     int64_t frames = 0;
+    if (silence >= RT_LINK_SILENCE) lie_down(link, taken);
     while (frames < most && rt_link_wait(link, taken + frame, timeout_ns)) {
         if (atomic_load_explicit(&link->reset_at, memory_order_acquire) != reset_at) break;
         if (!hears_silence(link, taken, frame, silence)) break;

@@ -62,6 +62,7 @@ class _State(Structure):
         ("glided", c_int32),
         ("counted", c_bool),
         ("gave_up", c_bool),
+        ("rests", c_bool),
         *((name, c_int64) for name in ("answered", "loud")),
         *((name, c_int32) for name in ("delay", "active", "begun")),
         *((name, c_int64) for name in ("episodes", "hurried", "concealed", "delay_changes")),

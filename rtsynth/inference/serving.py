@@ -16,7 +16,7 @@ from rtsynth.inference.pipeline import Pipeline
 from rtsynth.inference.stillness import SILENCE
 
 SMOOTHING = 0.1  # share of the latest frame in the running mean of what one costs
-REST_SECONDS = 0.25  # of a stream that are slept through without entering Python
+REST_SECONDS = 1.0  # of a stream that are slept through without entering Python
 
 
 class ProcessLoop:
