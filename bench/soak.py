@@ -17,6 +17,7 @@ import os
 import platform
 import sys
 import time
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,15 +70,16 @@ def heard(minutes: float) -> NDArray[np.float32]:
 
 def soak(model: Model, block: int, minutes: float) -> dict[str, Any]:
     source = LiveModel(model[0], manifest=model[1])
-    ticks: list[Tick] = []
+    count = ceil(minutes * 60 / TICK_SECONDS)
+    log = np.zeros(
+        (count, len(Tick._fields))
+    )  # laid out now: a list of ticks would grow by 50 bytes a second
     with contextlib.closing(source), Engine([source], RATE, heard=heard(minutes)) as engine:
         engine.start_null(block)
         main, worker = os.getpid(), source.worker or 0
         used = cpu_seconds(main), cpu_seconds(worker)
         frames = frame_times(source)
-        number = 0
-        while number < minutes * 60 / TICK_SECONDS:
-            number += 1
+        for number in range(1, count + 1):
             while engine.time < number * TICK_SECONDS * RATE:
                 time.sleep(0.05)
             now = cpu_seconds(main), cpu_seconds(worker)
@@ -86,10 +88,11 @@ def soak(model: Model, block: int, minutes: float) -> dict[str, Any]:
             memory = resident(main), resident(worker)
             before, frames = frames, frame_times(source)
             frame_us = frames.since(before).percentile(50) / 1e3
-            ticks.append(Tick(engine.time / RATE, sounding, *memory, descriptors(main), *shares, frame_us))
+            log[number - 1] = engine.time / RATE, sounding, *memory, descriptors(main), *shares, frame_us
             used = now
         engine.stop_null()
         report, measured, latency = engine.report(), source.measurements(), source.latency
+    ticks = [Tick(*row) for row in log.tolist()]
     counted = ticks[max(SETTLING_TICKS, len(ticks) // 5) :]
     return {
         "minutes": minutes,
