@@ -13,6 +13,8 @@ from rtsynth.cli.flags import TAKE, TALK, TARGET, Take, Talk, Target
 if TYPE_CHECKING:
     from rtsynth.inference.live import LiveModel
 
+KNOBS = "controllers: 91 wet, 64 (pedal) freeze, 16 transpose, 17 formants, 18 noise; a key plays the latest event"
+
 app = App(
     name="live", help="Answer a microphone, or a file, in real time: a streaming model, or the GP vocoder."
 )
@@ -89,21 +91,44 @@ def model(
     """A streaming model with explicit state, in a process of its own; until Ctrl-C or the end of the file."""
     from rtsynth.cli.output import warn
     from rtsynth.inference.live import LiveModel
+    from rtsynth.inference.manifest import load_manifest
 
+    records = load_manifest(model, manifest).answers == "records"
     source = LiveModel(
         model,
         manifest=manifest,
         device=device,
-        wet=wet,
-        policy=policy,
+        wet=1.0 if records else wet,
+        policy="silence" if records else policy,
         ahead_ms=ahead_ms,
         resampling=resampling,
         say=warn,
     )
+    name = Path(model).stem
     try:
-        return answer(_answerer(source, Path(model).stem), ears, take, target, talk)
+        answerer = _codec_answerer(source, name, wet, take, talk) if records else _answerer(source, name)
+        return answer(answerer, ears, take, target, talk)
     finally:
         source.close()
+
+
+def _codec_answerer(model: LiveModel, name: str, wet: float, take: Take, talk: Talk) -> Answerer:
+    """Of a model that answers with events: the decoder plays them in the callback."""
+    from rtsynth.cli import models
+    from rtsynth.cli.loading import announce_compiling
+    from rtsynth.codec.decoder import Decoder
+    from rtsynth.codec.live import LiveCodec
+
+    announce_compiling(talk)
+    codec = LiveCodec(model, Decoder(seed=take.seed), wet=wet)
+    return Answerer(
+        codec,
+        made=f"live {name}, wet {wet:g}, seed {take.seed}",
+        delays=lambda: codec.delays,
+        remarks=lambda: [*models.remarks(model), KNOBS],
+        measured=lambda: {"model": models.as_json(model), "codec": codec.counts._asdict()},
+        table=lambda: [*models.rows(model), ("events played", str(codec.counts.events))],
+    )
 
 
 def _answerer(source: LiveModel, name: str) -> Answerer:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rtsynth.errors import RateError, UsageError
 from rtsynth.inference.model import StreamingModel
+from rtsynth.inference.records import Records
 from rtsynth.inference.resampling import (
     LARGEST_TERM,
     QUANTUM,
@@ -48,8 +49,8 @@ class Pipeline:
         ratio = Fraction(model.sample_rate or device_rate) / Fraction(device_rate)
         self._up, self._down = ratio.numerator, ratio.denominator  # model samples a device sample
         self._inward = _resampler(self._up, self._down, resampling)
-        self._outward = [_resampler(self._down, self._up, resampling) for _ in range(model.channels)]
         self._countable = not isinstance(self._inward, Soxr)
+        self._outward = [self._way_out(resampling) for _ in range(model.channels)]
         resampled = ratio != 1
         self.hop: int = 1 if resampled else model.frame
         self.framing: int = self._count()
@@ -169,6 +170,14 @@ class Pipeline:
             return Parts(self.framing - model, 0, model)
         frame = max(0, round(Fraction(self.model.frame * self._down, self._up)) - 1)
         return Parts(frame, self.framing - model - frame, model)
+
+    def _way_out(self, resampling: str) -> Resampler:
+        model = self.model
+        if model.manifest.answers == "sound" or self._up == self._down:
+            return _resampler(self._down, self._up, resampling)
+        if not self._countable:
+            raise UsageError(f"{model.manifest.name} answers with records: take --resampling polyphase")
+        return Records(self._down, self._up, model.frame, model.latency)
 
     def _reach(self) -> int:
         """How far before a position it must be restarted for that position to be as if never interrupted."""

@@ -97,6 +97,7 @@ class Manifest(_Table, kw_only=True, frozen=True):
     rest: Annotated[float, msgspec.Meta(ge=0, le=3600)] | None = (
         None  # seconds of silence after which it rests though its states still move; None: never
     )
+    answers: Literal["sound", "records"] = "sound"  # records: rtsynth/inference/records.py
     opset: Annotated[int, msgspec.Meta(ge=0)] | None = None
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | None = None  # of the network's file
     input: Port | None = None

@@ -7,6 +7,7 @@ bytes go through `Sink`, which keeps the operating system's own reason.
 from __future__ import annotations
 
 import errno
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -224,16 +225,17 @@ class AudioWriter:
         self.close() if kind is None else self.abandon()
 
 
-def read_audio(path: str | Path) -> tuple[NDArray[np.float64], float]:
+def read_audio(path: str | Path, seconds: float | None = None) -> tuple[NDArray[np.float64], float]:
     """Samples (N, C), full scale ±1, N >= 1, and the sample rate in hertz, of whatever libsndfile reads.
 
-    A file that was cut short gives the samples it has; floats beyond full scale are kept. Raises InputError, one
-    line, where there is no such file, it is not audio, breaks off in the middle of a frame that cannot be skipped,
-    has no samples, has some that are infinite or not numbers, or more than 2 GiB hold.
+    Only the first `seconds`, where they are given. A file that was cut short gives the samples it has; floats beyond
+    full scale are kept. Raises InputError, one line, where there is no such file, it is not audio, breaks off in the
+    middle of a frame that cannot be skipped, has no samples, has some that are infinite or not numbers, or more than
+    2 GiB hold.
     """
     path = Path(path)
     _check_readable(path)
-    chunks, sample_rate = _read_chunks(path)
+    chunks, sample_rate = _read_chunks(path, seconds)
     samples = np.concatenate(chunks)
     if not len(samples):
         raise InputError(f"{path} has no samples. Was it recorded to its end? rtsynth needs at least one")
@@ -260,14 +262,17 @@ def _check_readable(path: Path) -> None:
         ) from problem
 
 
-def _read_chunks(path: Path) -> tuple[list[NDArray[np.float64]], float]:
+def _read_chunks(path: Path, seconds: float | None) -> tuple[list[NDArray[np.float64]], float]:
     import soundfile
 
     try:
         with quiet_stderr(), soundfile.SoundFile(path) as file:  # mpg123 talks
             chunks = [np.empty((0, file.channels))]
+            left = math.inf if seconds is None else round(seconds * file.samplerate)
             for _ in range(0, _LONGEST_READ, _READ_FRAMES * file.channels):
-                chunks.append(file.read(_READ_FRAMES, dtype="float64", always_2d=True))
+                frames = int(min(_READ_FRAMES, left))
+                chunks.append(file.read(frames, dtype="float64", always_2d=True))
+                left -= frames
                 if len(chunks[-1]) < _READ_FRAMES:
                     return chunks, float(file.samplerate)
     except TypeError as problem:  # a .raw file: soundfile asks for its rate

@@ -35,18 +35,18 @@ def fundamentals(samples: Array, rate: float, centres: Array) -> Array:
         return np.zeros(len(centres))
     correlation = np.concatenate(
         [
-            _correlations(frames(samples, part, window), window, rate / grid)
+            correlations(frames(samples, part, window), window, rate / grid)
             for part in np.array_split(centres, max(1, len(centres) // 1000))
         ]
     )
     loudness, found = correlation[:, :1], correlation[:, 1:]
     found = found / np.maximum(loudness + QUIET * loudness.max(), np.finfo(float).tiny)
     hop = float(centres[1] - centres[0]) / rate if len(centres) > 1 else 1.0
-    path = _best_path(found - SHORT_PERIOD * np.log2(HIGHEST / grid), np.log2(grid), LEAP_A_SECOND / hop)
-    return np.where(path < grid.size, _refined(found, grid, np.minimum(path, grid.size - 1)), 0.0)
+    path = best_path(found - SHORT_PERIOD * np.log2(HIGHEST / grid), np.log2(grid), LEAP_A_SECOND / hop)
+    return np.where(path < grid.size, refined(found, grid, np.minimum(path, grid.size - 1)), 0.0)
 
 
-def _correlations(stretches: Array, window: Array, lags: Array) -> Array:
+def correlations(stretches: Array, window: Array, lags: Array) -> Array:
     """(F, 1 + L): the power of each stretch, then its autocorrelation at real-valued lags over the window's."""
     n = window.size
     size = 1 << (2 * n - 1).bit_length()
@@ -62,21 +62,23 @@ def _correlations(stretches: Array, window: Array, lags: Array) -> Array:
     return np.hstack([power, whole[:, low] * (1.0 - share) + whole[:, low + 1] * share])
 
 
-def _best_path(score: Array, octaves: Array, leap: float) -> NDArray[np.int64]:
+def best_path(
+    score: Array, octaves: Array, leap: float, voiced: float = VOICED, switch: float = SWITCH
+) -> NDArray[np.int64]:
     """The states (F,) of the best path through score (F, L); L stands for no voice."""
     count, states = score.shape
     cost = leap * np.abs(octaves[:, None] - octaves)
     came_from = np.zeros((count, states + 1), np.int64)
-    value = np.append(score[0], VOICED)
+    value = np.append(score[0], voiced)
     for t in range(1, count):
         moved = value[:states, None] - cost
         origin = moved.argmax(0)
-        voiced, from_silence = moved[origin, np.arange(states)], value[states] - SWITCH
+        going_on, from_silence = moved[origin, np.arange(states)], value[states] - switch
         loudest = int(value[:states].argmax())
-        ending = value[loudest] - SWITCH
-        came_from[t, :states] = np.where(voiced >= from_silence, origin, states)
+        ending = value[loudest] - switch
+        came_from[t, :states] = np.where(going_on >= from_silence, origin, states)
         came_from[t, states] = states if value[states] >= ending else loudest
-        value = np.append(np.maximum(voiced, from_silence) + score[t], max(value[states], ending) + VOICED)
+        value = np.append(np.maximum(going_on, from_silence) + score[t], max(value[states], ending) + voiced)
     path = np.empty(count, np.int64)
     path[-1] = int(value.argmax())
     for t in range(count - 1, 0, -1):
@@ -84,7 +86,7 @@ def _best_path(score: Array, octaves: Array, leap: float) -> NDArray[np.int64]:
     return path
 
 
-def _refined(score: Array, grid: Array, path: NDArray[np.int64]) -> Array:
+def refined(score: Array, grid: Array, path: NDArray[np.int64]) -> Array:
     """Frequencies (F,) at the vertices of parabolas through the score (F, L) around the path."""
     rows, at = np.arange(len(path)), np.clip(path, 1, grid.size - 2)
     before, here, after = score[rows, at - 1], score[rows, at], score[rows, at + 1]

@@ -46,6 +46,7 @@ TEXTS = (
     "licence",
     "credit",
     "card",
+    "answers",
 )  # of the manifest, taken from the module where it has them
 TOLERANCE, RUNS = 1e-5, 25
 

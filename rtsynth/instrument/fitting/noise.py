@@ -10,6 +10,7 @@ and sampled at the playing rate it is an ARMA(2, 1) process around the centre, w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,9 @@ class Bands:
         return self.centre.size
 
 
+Law = Callable[[Bands, Array], Array]  # the covariance (B, K) of bands at lags (K,) seconds
+
+
 def erb_bands(count: int, sample_rate: float) -> Bands:
     """A band of rumble, then count - 1 equally spaced on the ERB-rate scale that meet at half power.
 
@@ -64,16 +68,16 @@ def covariance(bands: Bands, lag: ArrayLike) -> Array:
     return np.exp(-decay) * (np.cos(decay) + np.sin(decay)) * carrier
 
 
-def expected_power(bands: Bands, frames: Frames, sample_rate: float) -> Array:
+def expected_power(bands: Bands, frames: Frames, sample_rate: float, law: Law = covariance) -> Array:
     """E|STFT|² (B, n_fft/2 + 1) of each band at gain 1: exact, aliasing and the window's own spread included.
 
-    The transform of the covariance times the window's autocorrelation.
+    The transform of the covariance, which is `law`'s, times the window's autocorrelation.
     """
     from scipy.fft import irfft, rfft
 
     size = frames.window.size
     spread = irfft(np.abs(rfft(frames.window, 2 * size)) ** 2, 2 * size)[:size]
-    spectrum = rfft(covariance(bands, np.arange(size) / sample_rate) * spread, 2 * frames.n_fft, axis=1)
+    spectrum = rfft(law(bands, np.arange(size) / sample_rate) * spread, 2 * frames.n_fft, axis=1)
     return 2.0 * spectrum.real[:, ::2] - spread[0]
 
 

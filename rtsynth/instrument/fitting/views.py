@@ -27,7 +27,7 @@ from rtsynth.instrument.fitting.metrics import (
     valley_slices,
     valleys,
 )
-from rtsynth.instrument.fitting.noise import Bands, expected_power
+from rtsynth.instrument.fitting.noise import Bands, Law, covariance, expected_power
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -77,30 +77,30 @@ class View:
         return self.tonal + self.window @ (power @ self.response.T)
 
 
-def views(heard: Heard, bands: Bands, times: Array, haze: float) -> Iterator[View]:
+def views(heard: Heard, bands: Bands, times: Array, haze: float, law: Law = covariance) -> Iterator[View]:
     """All views of a note, explained by bands at knots `times` (T,), seconds since the onset; haze weighs valleys."""
-    yield _in_triangles(heard, cell_frames(heard.sample_rate), bands, times, 1.0)
+    yield _in_triangles(heard, cell_frames(heard.sample_rate), bands, times, 1.0, law)
     attack = cell_frames(heard.sample_rate, ATTACK_WINDOW, ATTACK_HOP)
-    yield _in_triangles(heard.until(ATTACK_END), attack, bands, times, ATTACK_WEIGHT)
+    yield _in_triangles(heard.until(ATTACK_END), attack, bands, times, ATTACK_WEIGHT, law)
     if haze > 0.0:
-        yield _in_valleys(heard, bands, times, haze)
+        yield _in_valleys(heard, bands, times, haze, law)
 
 
-def _in_triangles(heard: Heard, frames: Frames, bands: Bands, times: Array, weight: float) -> View:
+def _in_triangles(heard: Heard, frames: Frames, bands: Bands, times: Array, weight: float, law: Law) -> View:
     triangles = erb_triangles(frames.n_fft, heard.sample_rate)
     triangles = triangles[triangles.any(axis=1)]
     seen, tonal = (frames.power(x) @ triangles.T for x in (heard.recording, heard.tonal))
-    response = triangles @ expected_power(bands, frames, heard.sample_rate).T
+    response = triangles @ expected_power(bands, frames, heard.sample_rate, law).T
     loudest = float(seen.max())
     return _view(heard, frames, times, seen, tonal, response, weight, loudest, CELL_QUIET_DB, CELL_FLOOR_DB)
 
 
-def _in_valleys(heard: Heard, bands: Bands, times: Array, haze: float) -> View:
+def _in_valleys(heard: Heard, bands: Bands, times: Array, haze: float, law: Law) -> View:
     frames, slices = valley_frames(VALLEY_HOP), valley_slices(heard.sample_rate)
     seen, tonal = (frames.power(x) for x in (heard.recording, heard.tonal))
     # The power of noise in a bin is exponentially distributed: its quantile is this share of its mean.
     share = -np.log1p(-VALLEY_QUANTILE)
-    each = expected_power(bands, frames, heard.sample_rate)
+    each = expected_power(bands, frames, heard.sample_rate, law)
     response = share * np.stack([each[:, s].mean(axis=1) for s in slices])
     weight = haze * frames.hop / cell_frames(heard.sample_rate).hop
     quiet, floor = VALLEY_COUNTED_DB, VALLEY_COUNTED_DB + CELL_FLOOR_DB - CELL_QUIET_DB
@@ -110,7 +110,9 @@ def _in_valleys(heard: Heard, bands: Bands, times: Array, haze: float) -> View:
     return replace(view, outlier=VALLEY_OUTLIER, valleys=True)
 
 
-def calibrated(view: View, heard: Heard, bands: Bands, power: Array, draws: int = 4) -> View:
+def calibrated(
+    view: View, heard: Heard, bands: Bands, power: Array, draws: int = 4, law: Law = covariance
+) -> View:
     """A view of the valleys corrected for what powers (T, B) of the bands make of them.
 
     A quantile is not additive: partials reach between each other, and a narrow band has a handful of bins. So spectra
@@ -119,7 +121,7 @@ def calibrated(view: View, heard: Heard, bands: Bands, power: Array, draws: int 
     """
     frames, slices = valley_frames(VALLEY_HOP), valley_slices(heard.sample_rate)
     tonal = frames.spectrum(heard.tonal)
-    level = np.sqrt(view.window @ power @ expected_power(bands, frames, heard.sample_rate))
+    level = np.sqrt(view.window @ power @ expected_power(bands, frames, heard.sample_rate, law))
     expected = view.expected(power)
     rng = np.random.default_rng(0)
     differ = np.zeros(expected.shape)
