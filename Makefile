@@ -32,6 +32,9 @@ bench: $(VENV)/installed-test
 	$(BIN)/python bench/inference.py
 	$(BIN)/python bench/soak.py --minutes 5
 	$(BIN)/python bench/gpu.py
+	$(BIN)/python bench/decoder.py
+	$(BIN)/python bench/strikes.py
+	$(BIN)/python bench/codec.py
 	$(BIN)/python -m pip install -q -e ".[peers]"
 	$(BIN)/python bench/peers.py
 
