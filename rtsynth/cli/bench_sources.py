@@ -158,12 +158,18 @@ def _model(name: str, device: str, ears: Ears, manifest: str | None) -> Load:
     from rtsynth.engine.latency import Load
     from rtsynth.inference.manifest import load_manifest
 
-    load_manifest(name, manifest)  # what is wrong with it is said now, not after minutes
+    loaded = load_manifest(name, manifest)  # what is wrong with it is said now, not after minutes
 
     def make() -> contextlib.AbstractContextManager[Source]:
         from rtsynth.inference.live import LiveModel
 
-        return contextlib.closing(LiveModel(name, manifest=manifest, device=device))
+        if loaded.answers == "sound":
+            return contextlib.closing(LiveModel(name, manifest=manifest, device=device))
+        from rtsynth.codec.decoder import Decoder
+        from rtsynth.codec.live import LiveCodec
+
+        model = LiveModel(name, manifest=manifest, device=device, policy="silence")
+        return contextlib.closing(LiveCodec(model, Decoder()))
 
     return Load(Path(name).stem, device, make, heard=ears, worker=_worker)
 
@@ -171,12 +177,13 @@ def _model(name: str, device: str, ears: Ears, manifest: str | None) -> Load:
 def _worker(source: Source) -> Worker:
     """What the process behind a model has counted since it was made."""
     from rtsynth.engine.meter import Histogram
+    from rtsynth.codec.live import LiveCodec
     from rtsynth.engine.timing import Worker
     from rtsynth.inference.live import LiveModel
 
-    assert isinstance(source, LiveModel)
-    facts, computed = source.facts, source.measurements().computed
-
+    model = source.model if isinstance(source, LiveCodec) else source
+    assert isinstance(model, LiveModel)
+    facts, computed = model.facts, model.measurements().computed
     return Worker(
         budget_ns=round(1e9 * facts.frame / facts.model_rate),
         wall=Histogram(*computed.wall),
@@ -184,5 +191,5 @@ def _worker(source: Source) -> Worker:
         turnaround=Histogram(*computed.turnaround),
         frames=computed.frames,
         skipped=computed.skipped,
-        latency=source.delays,
+        latency=source.delays,  # type: ignore[attr-defined]
     )

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 REFINE = "Analysis by synthesis: nearer to the recording, some 15 times slower than real time. Needs torch."
 SCHEDULER = "Address of a Dask cluster for a folder, tcp://host:8786; its workers see the same folders."
 
+ARTICLE = "article"  # the scheme whose events its own generator plays
+
 app = App(name="codec", help="A sound as a few dozen events a second, and back.")
 
 Force = Annotated[
@@ -41,8 +43,10 @@ def encode(
         float | None, Parameter(help="Bits a second, in thousands, instead of that.")
     ] = None,
     scheme: Annotated[
-        Literal["auto", "retarget", "strike"],
-        Parameter(help="retarget: speech, sustained sound; strike: struck and plucked; auto: by listening."),
+        Literal["auto", "retarget", "strike", "article"],
+        Parameter(
+            help="retarget: speech, held notes; strike: struck, plucked; auto: by listening; article: as published."
+        ),
     ] = "auto",
     coding: Annotated[
         str,
@@ -135,6 +139,8 @@ def decode(
     from rtsynth.messages import MESSAGE
 
     file = read_events(events)
+    if file.scheme == ARTICLE:
+        return _decode_article(file, events, out, take, target, talk)
     _check_playable(file, events)
     announce_compiling(talk)
     with progress(f"Rendering {out.name}", talk) as update:
@@ -189,6 +195,39 @@ def info(events: EventsIn, /, *, midi: Midi = None, force: Force = False, talk: 
     if not talk.quiet:
         print()
         print(columns(table(file)))
+    return 0
+
+
+def _decode_article(file: EventFile, events: Path, out: Path, take: Take, target: Target, talk: Talk) -> int:
+    """By its own generator, a window an event; what --seed draws is the noise of its bursts."""
+    import numpy as np
+    import soxr
+
+    from rtsynth.codec.article import ArticleCodec, shipped
+    from rtsynth.io.audio_files import AudioWriter
+
+    codec = ArticleCodec.load(shipped(), seed=take.seed)
+    rate = take.rate or float(file.rate)
+    sound = codec.decode(file.events, round(file.seconds * codec.scheme.rate))
+    sound = soxr.resample(sound, codec.scheme.rate, rate, quality="VHQ") * np.float32(
+        10 ** (take.gain_db / 20)
+    )
+    tags = _tags(events, take.seed)
+    with AudioWriter(out, rate, subtype=target.subtype, tags=tags, force=target.force, whole=True) as writer:
+        writer.write(np.repeat(sound[:, None], 2, axis=1).astype(np.float32))
+    if writer.clipped:
+        warn(f"{writer.clipped} samples were cut at full scale: lower --gain-db, or use --subtype FLOAT")
+    if talk.json:
+        emit(
+            {
+                "path": str(out),
+                "seconds": writer.seconds,
+                "clipped": writer.clipped,
+                "events": len(file.events),
+            }
+        )
+    else:
+        print(out)
     return 0
 
 

@@ -20,12 +20,18 @@ from rtsynth.codec.article_windows import HalfWindows, Magnitudes, Networks, Sch
 from rtsynth.codec.event import DIMENSIONS, EVENT, Events, Kind
 from rtsynth.errors import InputError, RateError
 from rtsynth.inference.graph import Graph, read_graph
+from rtsynth.inference.manifest import directory
 from rtsynth.inference.session import one_line, runtime, session_options
 
 METADATA = "rtsynth-article"  # key of the scheme, JSON
 GENERATOR = ".generator.onnx"
 GAIN_STEP = 0.1  # neper
 CHUNK = 1 << 16  # samples at once: hours of sound are never held twice
+
+
+def shipped() -> Path:
+    """The encoder of the small mended model that ships: 382 260 weights, trained for 15 minutes on LJ Speech."""
+    return directory() / "article.onnx"
 
 
 class Exported:

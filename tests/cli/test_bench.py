@@ -184,7 +184,7 @@ def test_an_older_result_that_is_none(
         (["--device", "tpu"], 2, "want cpu, cuda"),
         (["--seconds", "0"], 2, "above 0"),
         (["--audio-in", "Microphone"], 2, "--audio-in file:Microphone"),
-        (["codec"], 2, "ships no codec model"),
+        (["vocoder"], 2, "ships no vocoder model"),
         (["piano:0"], 2, "want 1 to 4096 voices"),
         (["nothing"], 5, "no preset named"),
         (["nothing.onnx"], 5, "nothing.onnx"),

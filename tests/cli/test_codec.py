@@ -250,3 +250,26 @@ def test_refining_moves_what_is_said_and_not_when(tmp_path: Path, inside: Inside
         made[name] = read_events(out).events
     assert (made["plain"]["time"] == made["refined"]["time"]).all()
     assert not np.array_equal(made["plain"]["vector"], made["refined"]["vector"])
+
+
+def test_the_published_scheme_encodes_and_decodes(tmp_path: Path, recording: Path, inside: Inside) -> None:
+    """By the small model that ships: what it plays is the sum of its events, and takes energy from the sound."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install 'rtsynth[models]'")
+    from rtsynth.codec.article import ArticleCodec, shipped
+
+    events, out = tmp_path / "a.events", tmp_path / "a.wav"
+    assert inside("codec", "encode", recording, "--scheme", "article", "-o", events, "-q").code == 0
+    file = read_events(events)
+    assert file.scheme == "article"
+    assert set(file.events["kind"]) == {Kind.CODE}
+    assert inside("codec", "decode", events, "-o", out, "--rate", 16000, "--subtype", "FLOAT", "-q").code == 0
+    played, rate = soundfile.read(out)
+    assert (rate, len(played)) == (16000, 24000)
+    codec = ArticleCodec.load(shipped())
+    parts = sum(codec.decode(file.events[k : k + 1], 24000) for k in range(len(file.events)))
+    np.testing.assert_allclose(played[:, 0], parts, atol=1e-5)
+    for flags in (["--rate-kbps", "2"], ["--refine"]):
+        done = inside(
+            "codec", "encode", recording, "--scheme", "article", "-o", tmp_path / "b.events", *flags
+        )
+        assert done.code == 2
