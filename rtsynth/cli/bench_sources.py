@@ -176,8 +176,8 @@ def _model(name: str, device: str, ears: Ears, manifest: str | None) -> Load:
 
 def _worker(source: Source) -> Worker:
     """What the process behind a model has counted since it was made."""
-    from rtsynth.engine.meter import Histogram
     from rtsynth.codec.live import LiveCodec
+    from rtsynth.engine.meter import Histogram
     from rtsynth.engine.timing import Worker
     from rtsynth.inference.live import LiveModel
 
