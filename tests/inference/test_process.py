@@ -90,7 +90,18 @@ def children() -> set[int]:
     for task in os.listdir("/proc/self/task"):
         with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
             found |= {int(pid) for pid in Path(f"/proc/self/task/{task}/children").read_text().split()}
-    return found
+    return found - strangers
+
+
+strangers: set[int] = set()  # children that were there before a test: another test's pool of processes
+
+
+@pytest.fixture(autouse=True)
+def only_its_own() -> Iterator[None]:
+    """What a test counts are its own children."""
+    strangers.update(children())
+    yield
+    strangers.clear()
 
 
 def runs(pid: int) -> bool:
