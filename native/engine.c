@@ -226,7 +226,7 @@ int32_t rt_layout(const int64_t **numbers)
         offsetof(rt_message, kind),
         offsetof(rt_message, channel),
         offsetof(rt_message, source),
-        offsetof(rt_message, reserved),
+        offsetof(rt_message, option),
         sizeof(rt_late_block),
         offsetof(rt_late_block, time),
         offsetof(rt_late_block, wall_ns),

@@ -13,6 +13,8 @@ enum rt_kind {
     RT_CHANNEL_PRESSURE = 5,
     RT_KEY_PRESSURE = 6,
     RT_RESET = 7,
+    RT_TUNE = 8,  /* key `number` of the channel sounds at `value`; NaN: not at all */
+    RT_SWAP = 9,  /* new notes of the channel go to place `number` of a rack; -1: to none */
     RT_GAIN = 16, /* the engine's own: linear master gain */
 };
 
@@ -20,12 +22,12 @@ enum rt_kind {
 
 typedef struct {
     int64_t time;     /* samples since the engine's first block */
-    float value;      /* velocity 0..1, controller 0..127, bend -1..1, gain linear */
+    float value;      /* velocity 0..1, controller 0..127, bend -1..1, gain linear, pitch as a MIDI note (69: 440 Hz) */
     int16_t number;   /* note or controller */
     uint8_t kind;     /* enum rt_kind */
     uint8_t channel;  /* 0..15 */
     int32_t source;   /* index in the source list, or RT_ALL_SOURCES */
-    int32_t reserved;
+    int32_t option;   /* RT_TUNE: 1 where held notes follow too; else 0 */
 } rt_message;
 
 /* [audio] Apply `count` messages, all due at the first sample; then add `frames` samples to left and right. */

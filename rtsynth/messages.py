@@ -1,7 +1,8 @@
 """Messages: what is played and turned, stamped in samples. Free to every room; `native/message.h` is the same in C.
 
 A message's `time` is counted in samples since the engine's first block. `value` is a velocity in 0…1 for notes,
-the 7-bit number for controllers and programs, -1…1 for the pitch wheel, linear gain for `GAIN`.
+the 7-bit number for controllers and programs, -1…1 for the pitch wheel, linear gain for `GAIN`. `option` is 0, but
+1 for a `TUNE` that held notes follow too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class Kind(IntEnum):
     RESET = (
         7  # every voice off at once, every controller to its default; sent by the engine's own NaN guard too
     )
+    TUNE = 8  # key `number` of the channel sounds at `value`, a fractional MIDI note re A4 = 440 Hz; NaN: not at all
+    SWAP = 9  # new notes of the channel go to the instrument in place `number` of a rack; -1: to none
     GAIN = 16  # the engine's master gain; never reaches a source
 
 
@@ -38,7 +41,7 @@ MESSAGE = np.dtype(
         ("kind", np.uint8),
         ("channel", np.uint8),  # 0…15
         ("source", np.int32),  # index in the engine's source list, or ALL_SOURCES
-        ("reserved", np.int32),
+        ("option", np.int32),
     ]
 )
 assert MESSAGE.itemsize == 24
