@@ -47,6 +47,16 @@ class Take:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
+class Tuned:
+    """What the keys sound at, until MIDI tuning messages say otherwise."""
+
+    tuning: Annotated[Path | None, Parameter(help="A scale: a Scala .scl file.")] = None
+    kbm: Annotated[Path | None, Parameter(help="On which keys its degrees lie: a .kbm file.")] = None
+    a4: Annotated[float | None, Parameter(help="Hertz of the A above middle C; else the preset's.")] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
 class Target:
     """How an audio file is written."""
 
@@ -64,4 +74,4 @@ class Talk:
     verbose: Annotated[bool, _switch("--verbose", "-v", help="Say more.")] = False
 
 
-TAKE, TARGET, TALK = Take(), Target(), Talk()  # what nobody typed
+TAKE, TARGET, TALK, TUNED = Take(), Target(), Talk(), Tuned()  # what nobody typed

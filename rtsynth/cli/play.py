@@ -12,6 +12,7 @@ from rtsynth.cli.flags import (
     TAKE,
     TALK,
     TARGET,
+    TUNED,
     AudioOut,
     MidiIn,
     NoWait,
@@ -20,8 +21,10 @@ from rtsynth.cli.flags import (
     Take,
     Talk,
     Target,
+    Tuned,
 )
-from rtsynth.cli.loading import load_instrument, load_piece, tags
+from rtsynth.cli.improvising import IMPROVISED, Improvised, check, headline, improvise
+from rtsynth.cli.loading import load_instrument, load_piece, load_pitches, tags
 from rtsynth.cli.performing import FILE_PREFIX, conclude, device_text, midi_text, stop_signals
 from rtsynth.cli.render import render_piece
 from rtsynth.errors import UsageError
@@ -40,16 +43,27 @@ def play(
     midi_in: MidiIn = "all",
     record: Record = None,
     no_wait: NoWait = False,
+    sync: Annotated[
+        bool, Parameter(help="The piece follows the MIDI clock of the inputs.", show_default=False)
+    ] = False,
+    improvised: Improvised = IMPROVISED,
     take: Take = TAKE,
+    tuned: Tuned = TUNED,
     target: Target = TARGET,
     talk: Talk = TALK,
 ) -> int:
-    """Play an instrument in real time, until Ctrl-C or the end of the piece."""
-    score = load_piece(piece, talk) if piece else None
-    if audio_out and audio_out.startswith(FILE_PREFIX):
-        return _play_to_file(
-            preset, score, Path(audio_out.removeprefix(FILE_PREFIX)), record, take, target, talk
+    """Play an instrument in real time, until Ctrl-C or the end of the piece; or let a network play it."""
+    check(improvised, piece, midi_in, bool(audio_out and audio_out.startswith(FILE_PREFIX)))
+    score = load_piece(piece, talk, beats=sync) if piece else None
+    if sync and (score is None or midi_in == "none"):
+        raise UsageError(
+            "--sync plays a piece to the clock of a MIDI input: name a .mid file, and not --midi-in none"
         )
+    if audio_out and audio_out.startswith(FILE_PREFIX):
+        if sync:
+            raise UsageError("--sync needs a device that plays in real time, not --audio-out file:")
+        path = Path(audio_out.removeprefix(FILE_PREFIX))
+        return _play_to_file(preset, score, path, record, take, tuned, target, talk)
 
     from rtsynth.io.devices import choose_rate, find_output
     from rtsynth.io.performance import Performance
@@ -66,13 +80,15 @@ def play(
             block=take.block,
             gain_db=take.gain_db,
             wait_for_device=not no_wait,
+            tuning=load_pitches(tuned),
             say=display.say,
         ) as performance,
         stop_signals() as stop,
     ):
-        inputs = performance.listen(midi_in)
         if score is not None:
-            performance.play(score)
+            (performance.follow if sync else performance.play)(score)
+        improvise(performance, improvised, take.seed)
+        inputs = performance.listen(midi_in)
         if record is not None:
             performance.record(
                 record, subtype=target.subtype, tags=tags(preset, take.seed), force=target.force
@@ -80,7 +96,8 @@ def play(
         what = f"{preset}: {score.title}," if score else preset
         heading = f"Playing {what} on {device_text(device, audio_out)}"
         display.headline = lambda: (
-            f"{heading} {_timing(performance)}, MIDI: {midi_text(midi_in, inputs)}, Ctrl-C to stop"
+            f"{heading} {_timing(performance)}, MIDI: {midi_text(midi_in, inputs)},"
+            f"{headline(improvised)} Ctrl-C to stop"
         )
         display.begun = lambda: {
             "device": device.name,
@@ -100,6 +117,7 @@ def _play_to_file(
     path: Path,
     record: Path | None,
     take: Take,
+    tuned: Tuned,
     target: Target,
     talk: Talk,
 ) -> int:
@@ -108,7 +126,7 @@ def _play_to_file(
         raise UsageError("--audio-out file: is a recording already. Leave --record out")
     if score is None and take.seconds is None:
         raise UsageError("--audio-out file: needs a MIDI file to play, or --seconds")
-    return render_piece(preset, score, path, take, target, talk)
+    return render_piece(preset, score, path, take, tuned, target, talk)
 
 
 def _timing(performance: Performance) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rtsynth.cli.display import progress
-from rtsynth.cli.flags import TAKE, TALK, TARGET, PresetName, Take, Talk, Target
-from rtsynth.cli.loading import load_instrument, load_piece, tags
+from rtsynth.cli.flags import TAKE, TALK, TARGET, TUNED, PresetName, Take, Talk, Target, Tuned
+from rtsynth.cli.loading import load_instrument, load_piece, load_pitches, tags
 from rtsynth.cli.measurements import as_json, warn_of_limiting
 from rtsynth.cli.output import emit, say, warn
 from rtsynth.errors import UsageError
@@ -30,6 +30,7 @@ def render(
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="A .wav, .flac, .ogg, … file.")],
     faithful: Annotated[bool, Parameter(help=FAITHFUL, show_default=False)] = False,
     take: Take = TAKE,
+    tuned: Tuned = TUNED,
     target: Target = TARGET,
     talk: Talk = TALK,
 ) -> int:
@@ -39,10 +40,12 @@ def render(
             raise UsageError(
                 "--faithful has its own note, rate and length: leave the piece, --rate and --seconds out"
             )
+        if tuned != TUNED:
+            raise UsageError("--faithful is tuned as published: leave --tuning, --kbm and --a4 out")
         return _render_published(preset, out, take, target, talk)
     if piece is None:
         raise UsageError(f"render needs a MIDI file: rtsynth render {preset} piece.mid -o {out}")
-    return render_piece(preset, load_piece(piece, talk), out, take, target, talk)
+    return render_piece(preset, load_piece(piece, talk), out, take, tuned, target, talk)
 
 
 def _render_published(preset: str, out: Path, take: Take, target: Target, talk: Talk) -> int:
@@ -68,7 +71,7 @@ def _render_published(preset: str, out: Path, take: Take, target: Target, talk: 
 
 
 def render_piece(
-    preset: str, piece: MidiPiece | None, out: Path, take: Take, target: Target, talk: Talk
+    preset: str, piece: MidiPiece | None, out: Path, take: Take, tuned: Tuned, target: Target, talk: Talk
 ) -> int:
     """Write a piece to `out` and print its path; without a piece, `take.seconds` of nothing played."""
     import numpy as np
@@ -86,6 +89,7 @@ def render_piece(
             seconds=take.seconds,
             block=take.block,
             gain_db=take.gain_db,
+            tuning=load_pitches(tuned),
             subtype=target.subtype,
             tags=tags(preset, take.seed),
             force=target.force,

@@ -53,14 +53,19 @@ class MidiPiece:
         return timed
 
 
-def read_midi(path: str | Path) -> MidiPiece:
-    """The piece in the file at `path`; raises InputError, in one line, where it cannot be read or played."""
+def read_midi(path: str | Path, beats: bool = False) -> MidiPiece:
+    """The piece in the file at `path`; raises InputError, in one line, where it cannot be read or played.
+
+    beats: times in beats instead of seconds, whatever the tempo; where the file counts in SMPTE frames, in seconds.
+    """
     path = Path(path)
     try:
         clean, warnings = repair(_read_bytes(path))
         import mido
 
         file = mido.MidiFile(file=io.BytesIO(clean))
+        if beats:
+            _steady(file)
         events = _events(file)
     except (BrokenError, ValueError, OSError, EOFError, IndexError) as problem:
         raise InputError(f"cannot read the MIDI file {path}: {problem}") from problem
@@ -112,6 +117,16 @@ def _events(file: mido.MidiFile) -> _Timed:
         offset = events[-1][0] if events else 0.0
         events += [(offset + time, event) for time, event in _in_seconds(track, file.ticks_per_beat)]
     return events
+
+
+def _steady(file: mido.MidiFile) -> None:
+    """One beat a second throughout: then seconds are beats."""
+    import mido
+
+    beat = 1_000_000  # microseconds
+    for track in file.tracks:
+        held = [event.copy(tempo=beat) if event.type == "set_tempo" else event for event in track]
+        track[:] = [mido.MetaMessage("set_tempo", tempo=beat), *held]
 
 
 def _in_seconds(track: mido.MidiTrack, division: int) -> _Timed:

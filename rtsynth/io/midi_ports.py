@@ -11,18 +11,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from rtsynth.errors import DeviceError
 from rtsynth.io.midi_bytes import ByteParser, decode, release_all
+from rtsynth.io.midi_clock import Follower
 from rtsynth.io.midi_system import Scanner, jack_api, open_port, open_virtual
+from rtsynth.io.midi_tuning import TuningDecoder
 from rtsynth.io.names import choose
 from rtsynth.messages import MESSAGE, Messages
-
-if TYPE_CHECKING:
-    from rtsynth.engine import Engine
 
 POLL_SECONDS = 0.001
 # A message plays one block and this long after it arrived, however long it waited for the poll: its latency
@@ -35,6 +34,13 @@ REQUEST_SECONDS = 5.0  # how long the polling thread may take to do what it is a
 SENSING_SECONDS = 0.33  # MIDI 1.0: longer silence after active sensing has begun means a broken line
 LIST_COMMAND = "rtsynth devices"
 _ACTIVE_SENSING = 0xFE
+
+
+class Receiver(Protocol):
+    """What the inputs play: an engine, or what stands before one."""
+
+    def send(self, messages: Messages) -> int: ...
+    def stamp(self, monotonic_ns: int | None = None) -> int: ...
 
 
 class ArrivalClock:
@@ -60,11 +66,26 @@ class ArrivalClock:
         return round(self._driver_ns + offset)
 
 
+@dataclass(frozen=True)
+class _Listeners:
+    """Who hears what arrives on any port, beside the instrument itself."""
+
+    tuning: TuningDecoder
+    follower: Follower | None
+
+    def hear(self, raw: bytes, arrival_ns: int) -> list[Messages]:
+        """Tell them of one message; what they make of it for the instrument."""
+        if self.follower is not None and self.follower.clock.feed(raw, arrival_ns):
+            self.follower.update()
+        return self.tuning.feed(raw)
+
+
 @dataclass
 class _Port:
     """State of one open port."""
 
     midi_in: Any
+    listeners: _Listeners
     clock: ArrivalClock = field(default_factory=ArrivalClock)
     parser: ByteParser = field(default_factory=ByteParser)
     channels: set[int] = field(default_factory=set)  # those that have played
@@ -76,16 +97,16 @@ class _Port:
         while (event := self.midi_in.get_message()) is not None:
             raw, delta_seconds = event
             arrival_ns = self.clock.arrival_ns(now_ns, delta_seconds)
-            arrived += [(arrival_ns, row) for row in self._decoded(bytes(raw), now_ns)]
+            arrived += [(arrival_ns, row) for row in self._decoded(bytes(raw), arrival_ns, now_ns)]
         return arrived
 
-    def _decoded(self, raw: bytes, now_ns: int) -> list[Messages]:
+    def _decoded(self, raw: bytes, arrival_ns: int, now_ns: int) -> list[Messages]:
         messages = self.parser.feed(raw)
         if self.sensed_ns is not None or bytes((_ACTIVE_SENSING,)) in messages:
             self.sensed_ns = now_ns
         rows = [row for row in map(decode, messages) if row is not None]
         self.channels.update(int(row["channel"][0]) for row in rows)
-        return rows
+        return rows + [row for whole in messages for row in self.listeners.hear(whole, arrival_ns)]
 
     def went_silent(self, now_ns: int) -> bool:
         """Whether active sensing has stopped since the last call: the line behind the port is broken."""
@@ -104,13 +125,21 @@ class MidiInputs:
 
     Ports are polled for by name: one that disappears has its notes released and is opened again when it
     returns; with "all", new ones are opened too. `say` gets one line for each such event, from the polling
-    thread. Raises DeviceError for a name nobody has, or where there is no MIDI system and one is needed.
+    thread. `tuning` hears tuning messages, `follower` MIDI clock. Raises DeviceError for a name nobody has,
+    or where there is no MIDI system and one is needed.
     """
 
     def __init__(
-        self, engine: Engine, wanted: str = "all", *, say: Callable[[str], None] = lambda line: None
+        self,
+        engine: Receiver,
+        wanted: str = "all",
+        *,
+        say: Callable[[str], None] = lambda line: None,
+        tuning: TuningDecoder | None = None,
+        follower: Follower | None = None,
     ) -> None:
         self._engine = engine
+        self._listeners = _Listeners(tuning or TuningDecoder(), follower)
         self._say = say
         self._wanted = wanted
         self._scanner = Scanner() if wanted != "none" else None
@@ -148,7 +177,9 @@ class MidiInputs:
         return self._wanted.partition(":")[0] == "virtual"
 
     def _open_virtual(self, api: int) -> None:
-        self._virtual[api] = _Port(open_virtual(api, self._wanted.partition(":")[2] or "input"))
+        self._virtual[api] = _Port(
+            open_virtual(api, self._wanted.partition(":")[2] or "input"), self._listeners
+        )
 
     @property
     def names(self) -> list[str]:
@@ -287,7 +318,7 @@ class MidiInputs:
         midi_in = open_port(key[0], raw)
         if midi_in is None:  # gone again in the meantime, or busy: the next scan tells
             return
-        self._open[key] = _Port(midi_in)
+        self._open[key] = _Port(midi_in, self._listeners)
         if announce:
             self._say(f"MIDI input '{key[1]}' is {'back' if key in self._lost else 'new: it plays too'}")
         self._lost.discard(key)

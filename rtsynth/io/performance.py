@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 
 from rtsynth.engine import Engine, Report
 from rtsynth.io.devices import Device
+from rtsynth.io.duet import Composer, Duet, OnGrid
 from rtsynth.io.feeder import Feeder
+from rtsynth.io.midi_clock import Clock, Follower
 from rtsynth.io.midi_files import MidiPiece
 from rtsynth.io.midi_ports import MidiInputs
+from rtsynth.io.midi_tuning import TuningDecoder
+from rtsynth.io.narration import Narration
 from rtsynth.io.outlet import FADE_SECONDS, Outlet
 from rtsynth.io.recording import Recorded, Recording
 from rtsynth.io.rendering import with_gain
@@ -75,8 +79,9 @@ class Performance:
 
     `block` is what the null device asks for at once; a sound device chooses its own. A source that hears gets
     `heard` (n,) float32 at the sample rate, or the input `hearing`, or silence. A device that goes is waited for,
-    unless `wait_for_device` is false: the engine stands still, with all its state, and fades in again. `say` gets one
-    line for each thing worth telling, from any thread. Use it as a context manager. Raises DeviceError and RateError.
+    unless `wait_for_device` is false: the engine stands still, with all its state, and fades in again. `tuning` (128,)
+    is the pitch of every key, until tuning messages say otherwise. `say` gets one line for each thing worth telling,
+    from any thread. Use it as a context manager. Raises DeviceError and RateError.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class Performance:
         heard: NDArray[np.float32] | None = None,
         hearing: Hearing | None = None,
         wait_for_device: bool = True,
+        tuning: NDArray[np.float64] | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.engine = Engine([source], sample_rate, heard=heard)
@@ -100,10 +106,13 @@ class Performance:
         self._away_seconds = 0.0
         self._say = say
         self._inputs: MidiInputs | None = None
-        self._feeder: Feeder | None = None
+        self._feeder: Feeder | Duet | Narration | None = None
+        self._duet: Duet | None = None
+        self._follower: Follower | None = None
+        self._tuning = TuningDecoder(tuning)
         self._recording: Recording | None = None
         self._voices = 0
-        self.engine.send(with_gain(np.empty(0, MESSAGE), gain_db))
+        self.engine.send(with_gain(np.concatenate([np.empty(0, MESSAGE), *self._tuning.start()]), gain_db))
         self._outlet = Outlet(self.engine, device, hearing, block=block, say=say)
 
     @property
@@ -120,12 +129,30 @@ class Performance:
 
     def listen(self, wanted: str) -> MidiInputs:
         """Play what arrives on MIDI inputs, named as in `MidiInputs`."""
-        self._inputs = MidiInputs(self.engine, wanted, say=self._say)
+        self._inputs = MidiInputs(
+            self._duet or self.engine, wanted, say=self._say, tuning=self._tuning, follower=self._follower
+        )
         return self._inputs
 
     def play(self, piece: MidiPiece) -> None:
         """Play a piece from the first sample on."""
         self._feeder = Feeder(self.engine, piece.at_rate(self.engine.sample_rate))
+
+    def follow(self, piece: MidiPiece) -> None:
+        """Play a piece, its times in beats, along with the MIDI clock of the inputs: before `listen`."""
+        if self._inputs is not None:
+            raise RuntimeError("follow(piece) before listen()")
+        self._follower = Follower(self.engine, piece, Clock())
+
+    def improvise(
+        self, composer: Composer, step_seconds: float, lowest: int, on_grid: OnGrid | None = None
+    ) -> None:
+        """Let a composer play, as `Duet` says; before `listen`, which it overhears."""
+        self._feeder = self._duet = Duet(self.engine, composer, step_seconds, lowest, on_grid)
+
+    def narrate(self, narration: Narration) -> None:
+        """Let what is made meanwhile be played; it is over when the narration is."""
+        self._feeder = narration
 
     def record(self, path: str | Path, *, subtype: str | None, tags: dict[str, str], force: bool) -> None:
         """Write all that is heard to a file; raises what `Recording` raises."""
@@ -169,7 +196,7 @@ class Performance:
         on_status: Callable[[Status], None],
         on_device: Callable[[Presence, str], None],
     ) -> Ending:
-        heard = self._feeder is None
+        heard = self._feeder is None or self._duet is not None
         while not stop.wait(TICK_SECONDS if heard else FIRST_TICK_SECONDS):
             status = self._status()
             heard = heard or status.level > 0

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rtsynth.engine import Report, render_blocks
 from rtsynth.errors import RtsynthError
 from rtsynth.io.audio_files import AudioWriter
+from rtsynth.io.midi_tuning import TuningDecoder
 from rtsynth.messages import Kind, Messages, message
 from rtsynth.source import Source
 
@@ -51,6 +52,7 @@ def render_file(
     block: int = 256,
     gain_db: float = 0.0,
     heard: NDArray[np.float32] | None = None,
+    tuning: NDArray[np.float64] | None = None,
     subtype: str | None = None,
     tags: dict[str, str] | None = None,
     force: bool = False,
@@ -59,7 +61,7 @@ def render_file(
     """Write what `source` plays for `messages` (n,) to `path`, which appears only once it is complete.
 
     `seconds` None: until the sound has died away (see `render_blocks`). The samples do not depend on `block`.
-    `heard` (n,) at the sample rate is what the source hears.
+    `heard` (n,) at the sample rate is what the source hears; `tuning` (128,) the pitch of every key.
     `written_rate` is the rate that the file claims, where it is not the one that was rendered at.
     Raises what AudioWriter and render_blocks raise.
     """
@@ -71,7 +73,7 @@ def render_file(
     ) as writer:
         for chunk in render_blocks(
             source,
-            with_gain(messages, gain_db),
+            with_gain(np.concatenate([*TuningDecoder(tuning).start(), messages]), gain_db),
             frames,
             sample_rate=sample_rate,
             block=block,

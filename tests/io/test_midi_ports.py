@@ -182,7 +182,7 @@ def test_a_hundred_messages_arrive_in_order_clock_and_sysex_among_them(
         assert inputs.names == ["Hundred:keys"]
         port = next(iter(inputs._open.values()))
         raw: list[bytes] = []
-        decode, port._decoded = port._decoded, lambda data, now: raw.append(data) or decode(data, now)  # type: ignore[method-assign,func-returns-value]
+        decode, port._decoded = port._decoded, lambda data, *when: raw.append(data) or decode(data, *when)  # type: ignore[method-assign,func-returns-value]
         for number in range(98):
             keys.send(f"90 {number:02X} 40")
             keys.send("F8", "FE") if number % 10 == 0 else None
