@@ -1,0 +1,1 @@
+"""Log-mel frames to sound, as a stream: vocoders, and the analysis that they answer."""
