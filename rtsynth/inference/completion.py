@@ -43,7 +43,7 @@ def complete(stated: Manifest, graph: Graph, network: Path, where: str) -> Manif
     else:
         source, frame = _source(entry, stated, where)
         sink = _sink(exit_, stated, frame, where)
-    shapes = {state.input: state.shape for state in stated.states or ()}
+    said = {state.input: state for state in stated.states or ()}
     return msgspec.structs.replace(
         stated,
         file=str(network),
@@ -51,7 +51,7 @@ def complete(stated: Manifest, graph: Graph, network: Path, where: str) -> Manif
         channels=1 if sink.layout in ("time", "bins parts", "parts bins") else 2,
         input=source,
         output=sink,
-        states=tuple(_state(inputs[a], outputs[b], shapes.get(a), where) for a, b in names[2]),
+        states=tuple(_state(inputs[a], outputs[b], said.get(a), where) for a, b in names[2]),
         opset=graph.opset,
     )
 
@@ -178,13 +178,13 @@ def _out_shape(tensor: Tensor, stated: Shape | None, where: str) -> Shape | None
     return None if stated is None and _is_open(tensor) else _closed(tensor, stated, where)
 
 
-def _state(one: Tensor, other: Tensor, stated: Shape | None, where: str) -> State:
-    shape = _closed(one, stated, where)
+def _state(one: Tensor, other: Tensor, stated: State | None, where: str) -> State:
+    shape = _closed(one, stated.shape if stated else None, where)
     if one.dtype not in DTYPES.values():
         raise InputError(f"{where}: state {one} is {one.dtype}, and cannot be carried")
     if not _agree(Tensor(one.name, one.dtype, shape), other):
         raise InputError(f"{where}: state {one}, {one.dtype}, comes out as {other}, {other.dtype}")
-    return State(input=one.name, output=other.name, shape=shape)
+    return State(input=one.name, output=other.name, shape=shape, start=stated.start if stated else 0.0)
 
 
 def _source(tensor: Tensor, stated: Manifest, where: str) -> tuple[Port, int]:

@@ -101,11 +101,11 @@ class CudaStepper:
         self.provider = "CUDA" if self.stream else "CPU"
         self._options = session_options() if options is None else options
         self._session, self.graphs = self._open(manifest, graphs and self.stream is not None)
-        sound_in, sound_out, zeros = self._look(manifest)
-        self._zeros = zeros
+        sound_in, sound_out, starts = self._look(manifest)
+        self._starts = starts
         self._host_in, self._host_out = self._host(sound_in), self._host(sound_out)
         self._in, self._out = self._value(self._host_in), self._value(self._host_out)
-        self._states = [[self._value(zero.copy()) for zero in zeros] for _ in range(2)]
+        self._states = [[self._value(start.copy()) for start in starts] for _ in range(2)]
         self._turn = 0  # which states the next step reads
         self._bindings = [self._bind(manifest, turn) for turn in range(2)]
         self._runs = [_run_options(turn + 1 if self.graphs else NO_GRAPH, wait=False) for turn in range(2)]
@@ -130,8 +130,8 @@ class CudaStepper:
         self._turn = 1 - self._turn
 
     def reset(self) -> None:
-        for value, zero in zip(self._states[self._turn], self._zeros, strict=True):
-            value.update_inplace(zero)
+        for value, start in zip(self._states[self._turn], self._starts, strict=True):
+            value.update_inplace(start)
         if self.stream:
             cuda.synchronize()  # that was on another stream
 
@@ -169,25 +169,28 @@ class CudaStepper:
         return session
 
     def _look(self, manifest: Manifest) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Zeros for input, output and states, of the shapes that a plain run shows."""
+        """Zeros for input and output, and what the states start as, of the shapes that a plain run shows."""
         source, sink = manifest.ports
         states = manifest.states or ()
         types = {port.name: numpy_type(port.type) for port in self._session.get_inputs()}
-        zeros = [np.zeros(state.shape or (), types[state.input]) for state in states]
+        starts = [np.full(state.shape or (), state.start, types[state.input]) for state in states]
         sound = np.zeros(source.shape or (), types[source.name])
-        feed = {source.name: sound, **{state.input: zero for state, zero in zip(states, zeros, strict=True)}}
+        feed = {
+            source.name: sound,
+            **{state.input: start for state, start in zip(states, starts, strict=True)},
+        }
         try:
             out, *others = self._session.run(
                 [sink.name, *(state.output for state in states)], feed, _run_options(NO_GRAPH, wait=True)
             )
         except Exception as error:  # onnxruntime's own classes derive from nothing narrower
             raise InputError(f"{manifest.path} does not run: {' '.join(str(error).split())[:300]}") from None
-        for state, zero, other in zip(states, zeros, others, strict=True):
-            if other.shape != zero.shape or other.dtype != zero.dtype:
+        for state, start, other in zip(states, starts, others, strict=True):
+            if other.shape != start.shape or other.dtype != start.dtype:
                 raise InputError(
-                    f"{manifest.path}: state {state.input} {zero.shape} comes out as {state.output} {other.shape}"
+                    f"{manifest.path}: state {state.input} {start.shape} comes out as {state.output} {other.shape}"
                 )
-        return sound, np.zeros_like(out), zeros
+        return sound, np.zeros_like(out), starts
 
     def _host(self, zeros: Tensor) -> Tensor:
         """Memory of the host that a frame goes through."""

@@ -9,6 +9,7 @@ import msgspec
 
 from rtsynth.errors import RtsynthError
 
+PROGRAM = "rtsynth.inference.worker"  # what a worker runs: a module
 PRIORITY = 40  # of a worker, SCHED_FIFO: below the audio thread's 50
 
 
@@ -23,6 +24,8 @@ class Order(msgspec.Struct, frozen=True):
     device: str  # cpu, cuda or auto
     resampling: str
     resuming: bool = False  # a stream is waiting: no long warm-up
+    start: dict[str, float] = {}  # what states start as, by name; the others as the manifest says
+    program: str = PROGRAM
 
 
 class Durations(msgspec.Struct, frozen=True):

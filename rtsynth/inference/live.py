@@ -6,16 +6,17 @@ import math
 import os
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from rtsynth.errors import RtsynthError, UsageError
-from rtsynth.inference.handshake import Order, Ready
+from rtsynth.inference.handshake import PROGRAM, Order, Ready
 from rtsynth.inference.link import Link, Measurements
-from rtsynth.inference.manifest import load_manifest
+from rtsynth.inference.manifest import load_manifest, started
 from rtsynth.inference.process import InferenceProcess
 from rtsynth.inference.remote import Counts, Policy, Remote
+from rtsynth.inference.schema import Manifest
 from rtsynth.source import Loop
 
 LINK_SECONDS = 2.0  # of sound that the rings hold at least: how long a worker may be out without losing any
@@ -49,11 +50,14 @@ class LiveModel:
     `path`: the .onnx file, or its manifest; `manifest`: a .toml file or the name of a shipped one. `wet` is the share
     of the model's answer beside what was heard, 0…1, and what controller 91 sets. `policy` is what is played while an
     answer is missing: `dry`, `hold` or `silence`. `ahead_ms`: the time a worker is given for a frame, at least one
-    block; without it four times what a frame has taken. `host_block`: the longest block to expect; 0: learnt.
+    block; without it four times what a frame has taken. `host_block`: the longest block to expect; 0: learnt. `start`:
+    what states start as, by name, where that is not the manifest's.
 
     Raises InputError for a model that cannot be used, UsageError for what is out of range; `prepare` raises what its
     process says, or RateError.
     """
+
+    program = PROGRAM  # of its process
 
     def __init__(
         self,
@@ -66,11 +70,13 @@ class LiveModel:
         ahead_ms: float | None = None,
         host_block: int = 0,
         resampling: str = "polyphase",
+        start: Mapping[str, float] | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
         if ahead_ms is not None and not 0 <= ahead_ms <= 1000:
             raise UsageError(f"{ahead_ms:g} ms ahead: want 0…1000")
-        self.manifest = load_manifest(path, manifest)
+        self._start = dict(start or {})
+        self.manifest = started(self.describe(path, manifest), self._start)
         self._files = (_absolute(path), None if manifest is None else _absolute(manifest))
         self._device, self._resampling = device, resampling
         self._wet, self._policy = wet, policy
@@ -78,6 +84,11 @@ class LiveModel:
         self._say = say or _say_on_stderr
         self._stage: _Stage | None = None
         self._ending: weakref.finalize | None = None
+
+    @staticmethod
+    def describe(path: str | Path, manifest: str | Path | None) -> Manifest:
+        """What the model is, without starting it: InputError where it is none."""
+        return load_manifest(path, manifest)
 
     def prepare(self, sample_rate: float, max_block: int = 0) -> None:
         """[main thread] Start the worker and wait until it is ready; at the rate it has already, only forget."""
@@ -188,7 +199,8 @@ class LiveModel:
 
     def _order(self, link: Link, sample_rate: float) -> Order:
         model, manifest = self._files
-        return Order(link.fd, os.getpid(), model, manifest, sample_rate, self._device, self._resampling)
+        how = (sample_rate, self._device, self._resampling)
+        return Order(link.fd, os.getpid(), model, manifest, *how, start=self._start, program=self.program)
 
     def _remote(self, link: Link, sample_rate: float, ready: Ready) -> Remote:
         frame = ready.frame * sample_rate / ready.model_rate  # device samples

@@ -9,9 +9,12 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from rtsynth.errors import InputError
+import msgspec
+
+from rtsynth.errors import InputError, UsageError
 from rtsynth.inference.completion import complete
 from rtsynth.inference.graph import Graph, read_graph
 from rtsynth.inference.schema import SCHEMA, Manifest, parse
@@ -47,6 +50,16 @@ def load_manifest(model: str | Path, manifest: str | Path | None = None) -> Mani
             f"{description}: sha256: {network} is not the file that this manifest was written for"
         )
     return complete(stated, graph, network, str(description))
+
+
+def started(manifest: Manifest, start: Mapping[str, float]) -> Manifest:
+    """The same model, states of these names starting as other numbers. Raises UsageError where there is no such."""
+    states = manifest.states or ()
+    for name in start:
+        if name not in [state.input for state in states]:
+            raise UsageError(f"{manifest.name} has no state '{name}' that could start as {start[name]:g}")
+    changed = (msgspec.structs.replace(state, start=start.get(state.input, state.start)) for state in states)
+    return msgspec.structs.replace(manifest, states=tuple(changed)) if start else manifest
 
 
 # --- where it lies ----------------------------------------------------------------------------------------------------
@@ -99,6 +112,9 @@ def _read(path: Path) -> bytes:
 
 def _from_metadata(graph: Graph, network: Path) -> Manifest:
     """The fields among the file's metadata, each value written as in TOML; none: only the name is known."""
+    if kind := graph.metadata.get(f"{METADATA}kind"):
+        verb = f"rtsynth live vocoder --model {network}" if kind == "vocoder" else "rtsynth generate --help"
+        raise InputError(f"{network} is a network of the kind '{kind}', and takes no sound. Next: {verb}")
     name = re.sub(r"[^A-Za-z0-9._-]", "-", network.stem).lstrip("._-") or "model"
     lines = {"schema": str(SCHEMA), "name": f'"{name}"'}
     for key, value in graph.metadata.items():

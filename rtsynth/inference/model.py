@@ -6,6 +6,8 @@ out again, through spectra where the manifest says so. onnxruntime is imported w
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,34 @@ from rtsynth.inference.spectral import Analysis, Synthesis
 from rtsynth.inference.steppers import CpuStepper, Stepper
 
 Samples = NDArray[np.float32]
+
+
+class FrameModel(Protocol):
+    """What a pipeline drives: frames of samples in and out, states that it carries itself."""
+
+    manifest: Manifest
+    frame: int  # samples
+    sample_rate: float  # hertz; 0: the device's
+    channels: int
+    latency: int  # samples
+    not_finite: int  # samples that came out as NaN or inf, and were made zeros
+
+    @property
+    def provider(self) -> str:
+        """What computes: "CPU", "CUDA"."""
+
+    @property
+    def states(self) -> dict[str, NDArray]:
+        """By name, valid until the next step."""
+
+    def step(self, frame: Samples) -> Samples:
+        """(frame,) → (frame, channels)."""
+
+    def reset(self) -> None:
+        """As if nothing had been heard."""
+
+    def clear_edges(self) -> None:
+        """Forget what lies outside the states."""
 
 
 class StreamingModel:
@@ -33,7 +63,7 @@ class StreamingModel:
         self._analysis = Analysis(manifest.stft) if manifest.stft else None
         self._synthesis = Synthesis(manifest.stft) if manifest.stft else None
         self._source, self._sink = manifest.ports
-        self._stepper = _stepper(manifest, device)
+        self._stepper = open_stepper(manifest, device)
         self._probe()
 
     @property
@@ -95,7 +125,7 @@ class StreamingModel:
         self._stepper.reset()
 
 
-def _stepper(manifest: Manifest, device: str) -> Stepper:
+def open_stepper(manifest: Manifest, device: str = "cpu") -> Stepper:
     """What computes on the device asked for; DeviceError where it cannot, with what to type."""
     if device not in ("cpu", "cuda", "auto"):
         raise DeviceError(f"no device '{device}'. There are cpu, cuda and auto")

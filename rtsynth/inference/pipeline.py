@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsynth.errors import RateError, UsageError
-from rtsynth.inference.model import StreamingModel
+from rtsynth.inference.model import FrameModel
 from rtsynth.inference.records import Records
 from rtsynth.inference.resampling import (
     LARGEST_TERM,
@@ -43,7 +43,7 @@ class Parts(NamedTuple):
 class Pipeline:
     """One model on one stream. All positions and lengths are in device samples where not said otherwise."""
 
-    def __init__(self, model: StreamingModel, device_rate: float, *, resampling: str = "polyphase") -> None:
+    def __init__(self, model: FrameModel, device_rate: float, *, resampling: str = "polyphase") -> None:
         self.model = model
         self._waiting: Samples = np.zeros(0, np.float32)  # model samples that do not fill a frame yet
         ratio = Fraction(model.sample_rate or device_rate) / Fraction(device_rate)

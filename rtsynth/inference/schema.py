@@ -40,11 +40,12 @@ class Port(_Table, kw_only=True, frozen=True):
 
 
 class State(_Table, kw_only=True, frozen=True):
-    """A state goes in as one tensor, comes out as another and goes in again; it starts as zeros."""
+    """A state goes in as one tensor, comes out as another and goes in again; it starts as zeros, unless stated."""
 
     input: TensorName
     output: TensorName
     shape: Shape | None = None  # stated where the graph leaves a dimension open
+    start: Annotated[float, msgspec.Meta(ge=-(2.0**53), le=2.0**53)] = 0.0  # what all its numbers start as
 
 
 class Stft(_Table, kw_only=True, frozen=True):

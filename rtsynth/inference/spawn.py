@@ -28,7 +28,7 @@ class Worker:
     def __init__(self, order: Order, *, hurry: bool = False) -> None:
         try:
             self._popen = subprocess.Popen(
-                [sys.executable, "-P", "-m", "rtsynth.inference.worker", encode(order).decode()],
+                [sys.executable, "-P", "-m", order.program, encode(order).decode()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -26,7 +26,7 @@ class Stepper(Protocol):
         """Input tensor, of the manifest's shape → output tensor, the caller's to keep."""
 
     def reset(self) -> None:
-        """States to zero."""
+        """States to what they start as."""
 
     def states(self) -> list[Tensor]:
         """The states as they stand, in the manifest's order; not to be written to, valid until the next step."""
@@ -42,8 +42,8 @@ class PlainStepper:
         self._source, sink = manifest.ports
         self._inputs = [state.input for state in manifest.states or ()]
         self._names = [sink.name, *(state.output for state in manifest.states or ())]
-        self._zeros, _ = look(self._session, manifest)
-        self._states = list(self._zeros)
+        self._starts, _ = look(self._session, manifest)
+        self._states = list(self._starts)
 
     def step(self, tensor: Tensor) -> Tensor:
         feed = {self._source.name: tensor, **dict(zip(self._inputs, self._states, strict=True))}
@@ -51,7 +51,7 @@ class PlainStepper:
         return sound
 
     def reset(self) -> None:
-        self._states = list(self._zeros)
+        self._states = list(self._starts)
 
     def states(self) -> list[Tensor]:
         return self._states
@@ -68,9 +68,9 @@ class CpuStepper:
     def __init__(self, manifest: Manifest) -> None:
         self._session = open_session(manifest)
         source, _ = manifest.ports
-        zeros, self._out = look(self._session, manifest)
+        self._starts, self._out = look(self._session, manifest)
         self._in = np.zeros(source.shape or (), np.float32)
-        self._states = [[zero.copy() for zero in zeros] for _ in range(2)]
+        self._states = [[start.copy() for start in self._starts] for _ in range(2)]
         self._turn = 0  # which states the next step reads
         self._bindings = [self._bind(manifest, turn) for turn in range(2)]
 
@@ -81,8 +81,8 @@ class CpuStepper:
         return self._out.copy()
 
     def reset(self) -> None:
-        for state in self._states[self._turn]:
-            state[...] = 0
+        for state, start in zip(self._states[self._turn], self._starts, strict=True):
+            state[...] = start
 
     def states(self) -> list[Tensor]:
         return self._states[self._turn]
@@ -103,22 +103,22 @@ class CpuStepper:
 
 
 def look(session: onnxruntime.InferenceSession, manifest: Manifest) -> tuple[list[Tensor], Tensor]:
-    """Zeros for the states and for what comes out, of the shapes that a run on silence shows.
+    """What the states start as, and zeros for what comes out, of the shapes that a run on silence shows.
 
     What the graph left open is known only then. InputError where it does not run, or a state changes its shape.
     """
     source, sink = manifest.ports
     states = manifest.states or ()
     types = {port.name: numpy_type(port.type) for port in session.get_inputs()}
-    zeros = [np.zeros(state.shape or (), types[state.input]) for state in states]
-    feed = {state.input: zero for state, zero in zip(states, zeros, strict=True)}
+    starts = [np.full(state.shape or (), state.start, types[state.input]) for state in states]
+    feed = {state.input: start for state, start in zip(states, starts, strict=True)}
     feed[source.name] = np.zeros(source.shape or (), np.float32)
     try:
         sound, *others = session.run([sink.name, *(state.output for state in states)], feed)
     except Exception as error:  # onnxruntime's own classes derive from nothing narrower
         raise InputError(f"{manifest.path} does not run: {one_line(error)}") from None
-    for state, zero, other in zip(states, zeros, others, strict=True):
-        if other.shape != zero.shape or other.dtype != zero.dtype:
-            came = f"{state.input} {zero.shape} comes out as {state.output} {other.shape}"
+    for state, start, other in zip(states, starts, others, strict=True):
+        if other.shape != start.shape or other.dtype != start.dtype:
+            came = f"{state.input} {start.shape} comes out as {state.output} {other.shape}"
             raise InputError(f"{manifest.path}: state {came}")
-    return zeros, np.zeros_like(sound)
+    return starts, np.zeros_like(sound)

@@ -10,7 +10,7 @@ from math import ceil, inf
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsynth.inference.model import StreamingModel
+from rtsynth.inference.model import FrameModel
 
 Samples = NDArray[np.float32]
 
@@ -23,7 +23,7 @@ NOMINAL_RATE = 48000.0  # hertz, of models that run at any
 class Stillness:
     """Watches what goes in, what comes out, and the states in between."""
 
-    def __init__(self, model: StreamingModel) -> None:
+    def __init__(self, model: FrameModel) -> None:
         stft = model.manifest.stft
         overlapping = stft.n_fft / stft.hop + 1 if stft else 1
         seconds = model.frame / (model.sample_rate or NOMINAL_RATE)

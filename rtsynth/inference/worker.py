@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,8 +28,8 @@ from rtsynth.inference.handshake import (
     encode,
 )
 from rtsynth.inference.link import Link
-from rtsynth.inference.manifest import load_manifest
-from rtsynth.inference.model import StreamingModel
+from rtsynth.inference.manifest import load_manifest, started
+from rtsynth.inference.model import FrameModel, StreamingModel
 from rtsynth.inference.pipeline import Pipeline
 from rtsynth.inference.serving import ProcessLoop, percentile, warm_up
 
@@ -38,14 +39,15 @@ RESUMING_FRAMES = 3  # where a stream is waiting
 PR_SET_PDEATHSIG = 1
 
 
-def main(line: str) -> int:
+def main(line: str, load: Callable[[Order], FrameModel] | None = None) -> int:
+    """Serve the model of an order, which `load` makes: without it, a network that takes sound."""
     began_ns = time.monotonic_ns()
     order = decode_order(line)
     report = _claim_stdout()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's affair
     _end_with_parent()
     try:
-        loop, link, ready = _load(order, began_ns)
+        loop, link, ready = _load(order, load or load_model, began_ns)
     except RtsynthError as error:
         _say(report, Failed(str(error), error.exit_code))
         return error.exit_code
@@ -58,10 +60,16 @@ def main(line: str) -> int:
     return 0
 
 
-def _load(order: Order, began_ns: int) -> tuple[ProcessLoop, Link, Ready]:
-    manifest = load_manifest(order.model, order.manifest)
+def load_model(order: Order) -> FrameModel:
+    manifest = started(load_manifest(order.model, order.manifest), order.start)
+    return StreamingModel(manifest, device=order.device)
+
+
+def _load(
+    order: Order, load: Callable[[Order], FrameModel], began_ns: int
+) -> tuple[ProcessLoop, Link, Ready]:
     flushes = _flush_denormals()
-    model = StreamingModel(manifest, device=order.device)
+    model = load(order)
     pipeline = Pipeline(model, order.device_rate, resampling=order.resampling)
     realtime = ask_for_priority(
         0
@@ -71,7 +79,7 @@ def _load(order: Order, began_ns: int) -> tuple[ProcessLoop, Link, Ready]:
     link = Link.attach(order.fd)
     os.close(order.fd)
     ready = Ready(
-        name=manifest.name,
+        name=model.manifest.name,
         framing=pipeline.framing,
         parts=pipeline.parts._asdict(),
         hop=pipeline.hop,
@@ -81,7 +89,7 @@ def _load(order: Order, began_ns: int) -> tuple[ProcessLoop, Link, Ready]:
         tail=tail(pipeline, order.device_rate),
         model_rate=model.sample_rate or order.device_rate,
         rate_stated=bool(model.sample_rate),
-        latency_stated=manifest.latency is not None,
+        latency_stated=model.manifest.latency is not None,
         channels=model.channels,
         states=len(model.states),
         provider=model.provider,
