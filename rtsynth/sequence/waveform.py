@@ -52,21 +52,24 @@ class Parameters:
 
 
 class SlowGenerator:
-    """States of a stream; `frame` after frame. bias ≥ 0: tidier draws. listen: frames that are heard, however quiet."""
+    """States of a stream; `frame` after frame. bias ≥ 0: tidier draws.
 
-    def __init__(self, parameters: Parameters, seed: int = 0, bias: float = 0.0, listen: int = 0) -> None:
+    alone: the frame, counted from 1, from which on it goes on by itself in silence; 0: it listens for ever.
+    """
+
+    def __init__(self, parameters: Parameters, seed: int = 0, bias: float = 0.0, alone: int = 1) -> None:
         self._parameters, self._seed, self._bias = parameters, seed, bias
         self._state: State = parameters.cell.start()
         self._past = np.zeros(HEARD)  # the samples before the next step, in units of the scale
         self._count = 0  # steps
         self._level = 0.0  # the peak that still counts as heard
-        self._listen = listen
+        self._alone = alone
 
     def frame(self, heard: Array) -> Array:
         """(160,) in, full scale ±1 -> (160,)."""
         self._level = max(float(np.abs(heard).max()), FADING * self._level)
-        listens = self._level >= AUDIBLE or self._listen > 0
-        self._listen = max(self._listen - 1, 0)
+        number = self._count * SAID // FRAME + 1
+        listens = self._level >= AUDIBLE or self._alone == 0 or number < self._alone
         return np.concatenate([self._step(part, listens) for part in heard.reshape(-1, SAID)])
 
     def _step(self, heard: Array, listens: bool) -> Array:
@@ -85,15 +88,15 @@ class SlowGenerator:
 def load(model: str) -> Manifest:
     """A network of `rtsynth train waveform`: a shipped one by its name, or its file. InputError for another."""
     manifest = load_manifest(model)
-    if not {"seed", "bias", "listen"} <= {state.input for state in manifest.states or ()}:
+    if not {"seed", "bias", "alone"} <= {state.input for state in manifest.states or ()}:
         raise InputError(f"{model} makes no sound by itself: a network of rtsynth train waveform is wanted")
     return manifest
 
 
 def choices(manifest: Manifest, seed: int, bias: float) -> dict[str, float]:
-    """What states of a model that draws start as: those of these two that it has."""
+    """What states of a model that draws start as, those of these three that it has: in silence it goes on by itself."""
     has = {state.input for state in manifest.states or ()}
-    wanted = {"seed": float(seed % PRIME), "bias": bias}
+    wanted = {"seed": float(seed % PRIME), "bias": bias, "alone": 1.0}
     return {name: value for name, value in wanted.items() if name in has}
 
 
@@ -107,9 +110,9 @@ def continued(
     progress: Callable[[float], None] | None = None,
 ) -> Array:
     """What was heard, (N,) at 16 kHz, all of it listened to, and `count` samples in which it goes on: (N + count,)."""
-    listen = -(-len(heard) // FRAME)
-    model = StreamingModel(started(manifest, {**choices(manifest, seed, bias), "listen": listen}))
-    ahead = listen * FRAME - len(heard)
+    primed = -(-len(heard) // FRAME)  # frames
+    model = StreamingModel(started(manifest, choices(manifest, seed, bias) | {"alone": primed + 1}))
+    ahead = primed * FRAME - len(heard)
     primer = np.concatenate([np.zeros(ahead), heard]).astype(np.float32).reshape(-1, FRAME)
     for frame in primer:
         model.step(frame)

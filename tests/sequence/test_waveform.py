@@ -133,7 +133,7 @@ def test_it_listens_for_a_moment_longer_than_the_sound_lasts() -> None:
 def test_a_primer_is_heard_however_quiet_it_is() -> None:
     faint = 0.002 * np.random.default_rng(3).standard_normal((4, FRAME))
     frames = np.concatenate([faint, np.zeros((2, FRAME))])
-    assert abs(said(slow(listen=4), frames) - said(slow(), frames)).max() > 1e-4
+    assert abs(said(slow(alone=5), frames) - said(slow(), frames)).max() > 1e-4
 
 
 def test_nothing_goes_beyond_full_scale() -> None:
@@ -187,7 +187,7 @@ def test_the_same_seed_is_the_same_sound_and_another_is_not(alone: Array) -> Non
     np.testing.assert_array_equal(again, alone[:half])
     other = continued(load("waveform"), np.zeros(0), half, seed=2)
     assert abs(np.corrcoef(other, again)[0, 1]) < 0.5
-    assert choices(load("waveform"), 2**31 + 5, 0.5) == {"seed": 6.0, "bias": 0.5}
+    assert choices(load("waveform"), 2**31 + 5, 0.5) == {"seed": 6.0, "bias": 0.5, "alone": 1.0}
 
 
 def test_a_bias_makes_it_quieter(alone: Array) -> None:
