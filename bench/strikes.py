@@ -5,6 +5,7 @@
 Every recording of one struck note in ../shared/data is encoded, as it is and through the quantiser of the files, and
 played by the compiled decoder, 4 takes; ENV, ONE, ATT, VALLEY as rtsynth/instrument/fitting/metrics.py has them. The
 time is CPU time of the encoder. --sustained adds flute, violin, trumpet and soprano, which strikes do not suit.
+A phrase, several damped notes in one recording, is played too, and not counted in the medians.
 After the notes comes the choice between the kinds, over all notes and the speech clips: stretches that are told right.
 
 Needs the recordings; without them it says so and ends with 0. Ends with 6 when the median ENV of the notes misses 2.5,
@@ -26,7 +27,7 @@ import soundfile
 
 from rtsynth.codec.choice import choose
 from rtsynth.codec.decoder import render_events
-from rtsynth.codec.event import CONTROL, Events, Kind
+from rtsynth.codec.event import CONTROL, DAMPED_AFTER, Events, Kind
 from rtsynth.codec.strike_coding import StrikeQuantiser
 from rtsynth.codec.strikes import MOST, encode_strikes
 from rtsynth.instrument.fitting.metrics import Scores, Target
@@ -42,11 +43,12 @@ NEAR = 0.023  # seconds: events of one voice that are nearer are redundant
 
 @dataclass(frozen=True)
 class Row:
-    """One note; figures in decibels."""
+    """One recording; figures in decibels."""
 
     name: str
     seconds: float  # CPU time
     events: int
+    dampers: int
     kilobits: float
     redundant: float  # share
     env: float
@@ -59,7 +61,7 @@ class Row:
 def recordings(names: list[str], sustained: bool) -> list[Recording]:
     paths = [p for folder in ("piano_notes", "instrument_notes") for p in sorted((DATA / folder).glob("*.*"))]
     left_out = PHRASES if sustained else (*PHRASES, *SUSTAINED)
-    paths = [p for p in paths if not any(part in p.stem for part in left_out)]
+    paths = [p for p in paths if names or not any(part in p.stem for part in left_out)]
     return [read(p) for p in paths if not names or any(name in p.stem for name in names)]
 
 
@@ -72,7 +74,7 @@ def row(recording: Recording, most: int) -> Row:
     start = time.process_time()
     events = encode_strikes(recording.samples, recording.sample_rate, most=most)
     seconds = time.process_time() - start
-    quantiser, level = StrikeQuantiser(), float(events["gain"].max())
+    quantiser, level = StrikeQuantiser.of(events), float(events["gain"].max())
     bits = sum(
         quantiser.encode(events[events["voice"] == v], level)[1].size for v in np.unique(events["voice"])
     )
@@ -81,6 +83,7 @@ def row(recording: Recording, most: int) -> Row:
         name=recording.name,
         seconds=seconds,
         events=len(events),
+        dampers=len(np.unique(events["time"][events["vector"][:, DAMPED_AFTER] > 0.0])),
         kilobits=bits / 1000.0,
         redundant=redundant(events),
         env=scores.env,
@@ -131,20 +134,22 @@ def main() -> int:
     if not notes:
         print(f"strikes: no recordings in {DATA}: skipped", file=sys.stderr)
         return 0
-    fields = ("seconds", "events", "kilobits", "env", "one", "att", "valley", "env_quantised")
+    fields = ("seconds", "events", "dampers", "kilobits", "env", "one", "att", "valley", "env_quantised")
     if not options.json:
         print(f"{'note':30}" + "".join(f"{f[:9]:>10}" for f in fields))
-    rows = []
-    for note in notes:
-        rows.append(row(note, options.most))
+    rows, phrases = [], []
+    for note in notes + ([] if options.names else recordings(list(PHRASES), sustained=False)):
+        group = phrases if note.name in PHRASES and not options.names else rows
+        group.append(row(note, options.most))
         if not options.json:
-            print(f"{note.name:30}" + "".join(f"{getattr(rows[-1], f):10.2f}" for f in fields), flush=True)
+            print(f"{note.name:30}" + "".join(f"{getattr(group[-1], f):10.2f}" for f in fields), flush=True)
     medians = {f: statistics.median(getattr(r, f) for r in rows) for f in fields}
     share = sum(r.redundant * r.events for r in rows) / max(sum(r.events for r in rows), 1)
     told = {} if options.names else choices()
     if options.json:
         document = {
             "notes": [asdict(r) for r in rows],
+            "phrases": [asdict(r) for r in phrases],
             "median": medians,
             "redundant": share,
             "choices": told,

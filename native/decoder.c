@@ -206,7 +206,9 @@ static void control(rt_decoder *d, int32_t number, double value)
         break;
     case RT_FORMANT: d->formant.wanted = SEMITONE * semitones_of(value); break;
     case RT_NOISE_SHARE: d->noise.wanted = MOST_LOGIT * (value - 64.0) / (value < 64.0 ? 64.0 : 63.0); break;
+    case RT_CHOICE: d->keyboard.back = (int32_t)value; break;
     case RT_FREEZE: freeze(d, value >= 64.0); break;
+    case RT_KEEP: d->keyboard.kept = value >= 64.0; break;
     case RT_WET: d->wet.wanted = value / 127.0; break;
     case ALL_SOUND_OFF: fade_all(d); break;
     case ALL_NOTES_OFF: rt_keyboard_release(&d->keyboard, &d->strikes, -1, d->release); break;
@@ -232,9 +234,7 @@ static void apply(rt_decoder *d, const rt_message *message)
         d->bend = fmin(fmax(value, -1.0), 1.0);
         transpose(d);
         break;
-    case RT_PROGRAM:
-        if (value >= 0.0 && value < RT_HISTORY) d->keyboard.back = (int32_t)value;
-        break;
+    case RT_PROGRAM: control(d, RT_CHOICE, value); break;
     case RT_RESET: silence(d); break;
     default: break;
     }

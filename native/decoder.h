@@ -3,7 +3,7 @@
    Time runs in segments of RT_SEGMENT samples from the first sample on; blocks only read from them. Retargets steer tones
    (native/tone.h), all of which share one set of noise bands, their powers added; strikes start at their own sample
    (native/strike.h). An event that comes too late happens at the start of the next segment. A key plays the latest
-   event, or one chosen before it, at its own pitch. */
+   sound, or one chosen before it, at its own pitch. */
 #ifndef RT_DECODER_H
 #define RT_DECODER_H
 
@@ -22,7 +22,9 @@ enum rt_decoder_controller {
     RT_TRANSPOSE = 16,   /* semitones above 64; as the next, at most 24 */
     RT_FORMANT = 17,     /* semitones above 64: envelope and shares shifted */
     RT_NOISE_SHARE = 18, /* 64: as it is; 127: nearly all noise; 0: nearly none */
+    RT_CHOICE = 20,      /* keys play the sound so many before the latest; as a program change */
     RT_FREEZE = 64,      /* from 64 on: voices stand, strikes are left out */
+    RT_KEEP = 66,        /* from 64 on: keys choose among what has sounded so far, nothing is added */
     RT_WET = 91,         /* level, 0..127 is 0..1 */
 };
 

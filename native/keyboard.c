@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define SILENCE 1e-6 /* -120 dB: a tone let go ends here */
+#define HEARD (-5.5) /* ln amplitude of a target's loudest knot, -48 dB: room noise is below, soft speech above */
 #define STRONG 2.3   /* nepers below the strongest, 20 dB, where a mode still counts as its note's lowest */
 
 void rt_keyboard_clear(rt_keyboard *keyboard)
@@ -13,15 +14,37 @@ void rt_keyboard_clear(rt_keyboard *keyboard)
 
 void rt_keyboard_remember(rt_keyboard *keyboard, const rt_event *event)
 {
+    if (keyboard->kept || (event->kind == RT_RETARGET && rt_tone_level(event) < HEARD)) return;
     keyboard->history[keyboard->events++ % RT_HISTORY] = *event;
 }
 
-/* The event so many before the latest; the oldest remembered where there are not as many. */
-static int64_t chosen(const rt_keyboard *keyboard)
+static const rt_event *event_of(const rt_keyboard *keyboard, int64_t number)
+{
+    return &keyboard->history[number % RT_HISTORY];
+}
+
+/* The first event of the sound whose last one is number `at`. */
+static int64_t beginning(const rt_keyboard *keyboard, int64_t oldest, int64_t at)
+{
+    const rt_event *end = event_of(keyboard, at);
+    while (end->kind == RT_STRIKE && at > oldest) {
+        const rt_event *before = event_of(keyboard, at - 1);
+        if (before->kind != RT_STRIKE || before->time != end->time) break;
+        at--;
+    }
+    return at;
+}
+
+/* Events first...last - 1: the sound so many before the latest, or the oldest remembered where there are not as many. */
+static void choose(const rt_keyboard *keyboard, int64_t *first, int64_t *last)
 {
     const int64_t oldest = keyboard->events > RT_HISTORY ? keyboard->events - RT_HISTORY : 0;
-    const int64_t wanted = keyboard->events - 1 - keyboard->back;
-    return wanted > oldest ? wanted : oldest;
+    *last = keyboard->events;
+    *first = beginning(keyboard, oldest, *last - 1);
+    for (int32_t n = 0; n < keyboard->back && *first > oldest; n++) {
+        *last = *first;
+        *first = beginning(keyboard, oldest, *last - 1);
+    }
 }
 
 static double frequency_of(int32_t key)
@@ -71,7 +94,7 @@ static double fundamental(const rt_keyboard *keyboard, int64_t first, int64_t la
     double strongest = -INFINITY, lowest = INFINITY;
     for (int pass = 0; pass < 2; pass++)
         for (int64_t i = first; i < last; i++) {
-            const rt_event *event = &keyboard->history[i % RT_HISTORY];
+            const rt_event *event = event_of(keyboard, i);
             for (int32_t m = 0; m < RT_MODES; m++) {
                 const double level = (double)event->gain + (double)event->vector[3 * m + 2];
                 if (pass == 0) strongest = fmax(strongest, level);
@@ -81,24 +104,17 @@ static double fundamental(const rt_keyboard *keyboard, int64_t first, int64_t la
     return lowest < INFINITY ? exp(lowest) : 0.0;
 }
 
-static bool together(const rt_keyboard *keyboard, int64_t a, int64_t b)
+/* Events first...last - 1, the groups of one sound. */
+static void press_strikes(rt_keyboard *keyboard, rt_strikes *strikes, const rt_strike_tables *tables, int64_t first,
+                          int64_t last, int32_t key, double velocity)
 {
-    const rt_event *one = &keyboard->history[a % RT_HISTORY], *other = &keyboard->history[b % RT_HISTORY];
-    return one->time == other->time && other->kind == RT_STRIKE;
-}
-
-/* All groups struck at one time with event number `at`. */
-static void press_strikes(rt_keyboard *keyboard, rt_strikes *strikes, const rt_strike_tables *tables, int64_t at,
-                          int32_t key, double velocity)
-{
-    const int64_t oldest = keyboard->events > RT_HISTORY ? keyboard->events - RT_HISTORY : 0;
-    int64_t first = at, last = at + 1;
-    while (first > oldest && together(keyboard, at, first - 1)) first--;
-    while (last < keyboard->events && together(keyboard, at, last)) last++;
     const double base = fundamental(keyboard, first, last);
     const double ratio = base > 0.0 ? frequency_of(key) / base : 1.0;
-    for (int64_t i = first; i < last; i++)
-        rt_strikes_start(strikes, tables, &keyboard->history[i % RT_HISTORY], ratio, velocity, 0, key);
+    for (int64_t i = first; i < last; i++) {
+        rt_event undamped = *event_of(keyboard, i);
+        undamped.vector[RT_DAMPED_AFTER] = 0.0f; /* the key is the damper */
+        rt_strikes_start(strikes, tables, &undamped, ratio, velocity, 0, key);
+    }
 }
 
 /* ---- keys ---- */
@@ -107,12 +123,12 @@ void rt_keyboard_press(rt_keyboard *keyboard, rt_strikes *strikes, const rt_stri
                        double velocity)
 {
     if (keyboard->events == 0) return;
-    const int64_t at = chosen(keyboard);
-    const rt_event *event = &keyboard->history[at % RT_HISTORY];
-    if (event->kind == RT_RETARGET)
-        press_tone(keyboard, event, key, velocity);
+    int64_t first, last;
+    choose(keyboard, &first, &last);
+    if (event_of(keyboard, first)->kind == RT_RETARGET)
+        press_tone(keyboard, event_of(keyboard, first), key, velocity);
     else
-        press_strikes(keyboard, strikes, tables, at, key, velocity);
+        press_strikes(keyboard, strikes, tables, first, last, key, velocity);
 }
 
 void rt_keyboard_release(rt_keyboard *keyboard, rt_strikes *strikes, int32_t key, double fall)

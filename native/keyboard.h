@@ -1,6 +1,6 @@
-/* The decoder's keyboard: a key plays the latest event, or the `back`th before it, at its own pitch. A retarget's target
-   sounds while the key is held; a strike is struck again, with all groups of its time, its lowest strong mode at the key.
- */
+/* The decoder's keyboard: a key plays the latest sound, or the `back`th before it, at its own pitch. A sound is one
+   retarget, whose target is held as long as the key, or all strikes of one time, struck again, the lowest strong mode
+   at the key. Targets that are hardly heard are no sounds: after a word the latest is of the word, not of the pause. */
 #ifndef RT_KEYBOARD_H
 #define RT_KEYBOARD_H
 
@@ -9,7 +9,7 @@
 #include "tone.h"
 
 #define RT_HELD_TONES 16 /* keys whose tones may sound at once */
-#define RT_HISTORY 128   /* events that a key can choose from */
+#define RT_HISTORY 128   /* events that a key can choose from; and programs */
 
 typedef struct {
     rt_tone tone;
@@ -23,16 +23,16 @@ typedef struct {
     rt_event history[RT_HISTORY]; /* a ring */
     int64_t events;               /* remembered since ever */
     int64_t notes;
-    int32_t back;                 /* events before the latest */
-    int32_t reserved;
+    int32_t back;                 /* sounds before the latest */
+    int32_t kept;                 /* 1: what is remembered stays, nothing is added */
     rt_held_tone tones[RT_HELD_TONES];
 } rt_keyboard;
 
 /* [audio] Silence at once, and nothing remembered. */
 RT_REALTIME void rt_keyboard_clear(rt_keyboard *keyboard);
-/* [audio] An event has been played. */
+/* [audio] An event has been played: remember it, if it is heard. */
 RT_REALTIME void rt_keyboard_remember(rt_keyboard *keyboard, const rt_event *event);
-/* [audio] Play the chosen event at a key, velocity 0..1 its gain; nothing where there is none. */
+/* [audio] Play the chosen sound at a key, velocity 0..1 its gain; nothing where there is none. */
 RT_REALTIME void rt_keyboard_press(rt_keyboard *keyboard, rt_strikes *strikes, const rt_strike_tables *tables,
                                    int32_t key, double velocity);
 /* [audio] Let a key go: what it sounds multiplies by `fall` in every segment; key -1: all keys. */

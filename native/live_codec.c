@@ -4,8 +4,8 @@
 #include <string.h>
 
 #define MARK 1.0f
-#define SILENT -15.0f     /* ln amplitude */
 #define FADING_STEPS 25   /* control steps, 0.1 s, that a voice without events takes to fall silent */
+#define ENOUGH 0.999f     /* of an event: what floats lose in adding up shares */
 #define GLIDE 0.002f      /* of the dry share, a sample: 10 ms at 48 kHz */
 
 /* ---- a record ---- */
@@ -37,6 +37,15 @@ static int64_t now(const rt_live_codec *live)
     return (int64_t)floor((double)rt_decoder_time(live->parameters.decoder) / live->parameters.step + 0.5);
 }
 
+/* Whether the density has the coming event played. */
+static bool falls_due(rt_live_codec_state *state)
+{
+    state->due += state->density;
+    if (state->due < ENOUGH) return false;
+    state->due = fmaxf(state->due - 1.0f, 0.0f);
+    return true;
+}
+
 static void play(rt_live_codec *live)
 {
     rt_live_codec_state *state = &live->state;
@@ -46,12 +55,16 @@ static void play(rt_live_codec *live)
         count(&state->refused);
         return;
     }
+    state->since = 0;
+    if (!falls_due(state)) {
+        count(&state->thinned);
+        return;
+    }
     event.time = now(live);
     rt_decoder_push(live->parameters.decoder, &event, 1);
     state->latest = event;
     state->begun = true;
     state->faded = false;
-    state->since = 0;
     count(&state->events);
 }
 
@@ -65,6 +78,12 @@ static bool completes(rt_live_codec_state *state, float number)
     return number == MARK;
 }
 
+/* The next event is played, whatever the density. */
+static void begin_anew(rt_live_codec_state *state)
+{
+    state->due = 1.0f - state->density;
+}
+
 /* ---- what is played ---- */
 
 static void fall_silent(rt_live_codec *live)
@@ -72,10 +91,11 @@ static void fall_silent(rt_live_codec *live)
     rt_live_codec_state *state = &live->state;
     rt_event event = state->latest;
     event.time = now(live);
-    event.gain = SILENT;
+    rt_tone_hush(&event);
     event.vector[RT_RAMP] = FADING_STEPS;
     rt_decoder_push(live->parameters.decoder, &event, 1);
     state->faded = true;
+    begin_anew(state);
     count(&state->outages);
 }
 
@@ -135,10 +155,13 @@ static void apply(rt_live_codec *live, const rt_message *message)
     if (message->kind == RT_RESET) {
         rt_remote_loop(live->parameters.remote, message, 1, NULL, NULL, NULL, 0);
         live->state.collected = 0;
+        begin_anew(&live->state);
         set_wet(live);
     }
     if (message->kind == RT_CONTROL && message->number == RT_WET && within(message->value, 0.0f, 127.0f))
         live->state.dry_wanted = 1.0f - message->value / 127.0f;
+    if (message->kind == RT_CONTROL && message->number == RT_DENSITY && within(message->value, 0.0f, 127.0f))
+        live->state.density = fmaxf(message->value / 127.0f, RT_SPARSEST);
 }
 
 void rt_live_codec_reset(rt_live_codec *live)
@@ -147,6 +170,8 @@ void rt_live_codec_reset(rt_live_codec *live)
     state->collected = 0;
     state->begun = state->faded = false;
     state->since = 0;
+    state->density = live->parameters.density;
+    begin_anew(state);
     memset(state->dry, 0, sizeof state->dry);
     state->dry_place = 0;
     state->dry_share = state->dry_wanted = 1.0f - live->parameters.wet;

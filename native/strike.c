@@ -10,11 +10,13 @@
 #define LOUDEST 12.0          /* ln amplitude: louder is no sound */
 #define FOR_EVER (1ll << 50)
 
-/* Segments after which `amplitude`, falling by so many nepers a sample from sample `from` on, is below SILENCE. */
-static int64_t segments_until_silence(double amplitude, double damping, double from)
+/* Segments after which `amplitude`, falling by so many nepers a sample, and under the damper faster, is below SILENCE. */
+static int64_t segments_until_silence(const rt_strike *strike, double amplitude, double damping)
 {
     if (!(amplitude > SILENCE)) return 0;
-    const double samples = from + log(amplitude / SILENCE) / damping;
+    const double nepers = log(amplitude / SILENCE), from = RT_SEGMENT * (double)strike->damped_from;
+    double samples = nepers / damping;
+    if (samples > from) samples = fmin(samples, (nepers + strike->damper * from) / (damping + strike->damper));
     return samples < (double)FOR_EVER ? (int64_t)ceil(samples / RT_SEGMENT) : FOR_EVER;
 }
 
@@ -41,7 +43,7 @@ static int64_t start_mode(rt_strike *strike, const rt_strike_tables *tables, int
     strike->x[0][m] = there ? (float)sin(TURN * m / RT_MODES) : 0.0f;
     strike->x[1][m] = there ? (float)-cos(TURN * m / RT_MODES) : 0.0f;
     strike->gains[m] = there ? (float)amplitude : 0.0f;
-    return there ? segments_until_silence(amplitude, damping, 0.0) : 0;
+    return there ? segments_until_silence(strike, amplitude, damping) : 0;
 }
 
 static void start_modes(rt_strike *strike, const rt_strike_tables *tables, const rt_event *event,
@@ -84,7 +86,7 @@ static void start_burst(rt_strike *strike, const rt_strike_tables *tables, const
     strike->attack = 1e-3 * (double)vector[RT_BURST_ATTACK_MS] * tables->sample_rate;
     strike->damping = LN_1000 / exp((double)vector[RT_BURST_T60]) / tables->sample_rate;
     if (!(centre < tables->highest)) strike->burst = 0.0;
-    strike->burst_end = segments_until_silence(strike->burst, strike->damping, 0.0);
+    strike->burst_end = segments_until_silence(strike, strike->burst, strike->damping);
     if (strike->burst_end == 0) return;
     float cycles[RT_LANES] = {0.0f}, damping[RT_LANES];
     for (int32_t i = 0; i < RT_LANES; i++) damping[i] = 1.0f;
@@ -93,6 +95,15 @@ static void start_burst(rt_strike *strike, const rt_strike_tables *tables, const
     rt_bands_turn(strike->bands, cycles, damping);
     rt_bands_start(strike->bands, call->serial);
     set_gain(strike->bands, burst_at(strike, 0));
+}
+
+/* ---- the damper ---- */
+
+static void set_damper(rt_strike *strike, const rt_strike_tables *tables, const rt_event *event)
+{
+    const double after = (double)event->vector[RT_DAMPED_AFTER] * tables->sample_rate / RT_SEGMENT;
+    strike->damped_from = after > 0.0 ? (int64_t)floor(after + 0.5) : FOR_EVER;
+    strike->damper = LN_1000 / exp((double)event->vector[RT_DAMPED_T60]) / tables->sample_rate;
 }
 
 /* ---- segments ---- */
@@ -104,6 +115,7 @@ void rt_strike_start(rt_strike *strike, const rt_strike_tables *tables, const rt
     strike->key = call->key;
     strike->delay = call->delay;
     strike->position = RT_SEGMENT;
+    set_damper(strike, tables, event);
     start_modes(strike, tables, event, call);
     start_burst(strike, tables, event, call);
     strike->sounding = strike->modes_end > 0 || strike->burst_end > 0;
@@ -120,9 +132,11 @@ static void next_segment(rt_strike *strike, const rt_strike_tables *tables)
         rt_bands_draw(strike->bands);
         rt_bands_segment(strike->bands, goal, strike->segment);
     }
-    const float level = (float)strike->level, slope = (float)(strike->level * (strike->fall - 1.0) / RT_SEGMENT);
+    const double damped = strike->age >= strike->damped_from ? exp(-RT_SEGMENT * strike->damper) : 1.0;
+    const double fall = strike->fall * damped;
+    const float level = (float)strike->level, slope = (float)(strike->level * (fall - 1.0) / RT_SEGMENT);
     for (int32_t t = 0; t < RT_SEGMENT; t++) strike->segment[t] *= level + slope * (float)t;
-    strike->level *= strike->fall;
+    strike->level *= fall;
     strike->age++;
     strike->position = 0;
 }

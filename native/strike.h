@@ -1,8 +1,9 @@
 /* A strike: a group of damped modes and a burst of noise, from one sample on until it is below -120 dB of full scale.
 
    Modes are ringing rows in the bank's own loop (rtsynth/sampler/segments.py, `ringing_mono`), each at the phase of its
-   place among the eight; the burst is a band of noise (native/bands.h) under a straight attack times an exponential decay. Both go in segments
-   of RT_SEGMENT samples counted from the strike's own start. */
+   place among the eight; the burst is a band of noise (native/bands.h) under a straight attack times an exponential
+   decay; a damper multiplies both by another, from the nearest end of a segment on. All go in segments of RT_SEGMENT
+   samples counted from the strike's own start. */
 #ifndef RT_STRIKE_H
 #define RT_STRIKE_H
 
@@ -35,6 +36,8 @@ typedef struct {
     int64_t burst_end;    /* ... and the burst are below -120 dB */
     double level;         /* of all, at the end of the last segment ... */
     double fall;          /* ... and what it is multiplied by in each */
+    double damper;        /* nepers a sample that it falls by besides, from ... */
+    int64_t damped_from;  /* ... so many segments after the start on */
     double burst;         /* rms at the start, without attack */
     double attack;        /* samples */
     double damping;       /* of the burst, nepers a sample */

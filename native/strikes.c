@@ -31,13 +31,31 @@ static void cut_short(rt_strikes *strikes, const rt_strike_tables *tables, rt_st
     rt_strike_add(strike, tables, strikes->coming + delay, RT_SEGMENT, 1.0f, -1.0f / RT_SEGMENT);
 }
 
+static uint64_t mixed(uint64_t hash, uint32_t number)
+{
+    return (hash ^ number) * UINT64_C(0x100000001b3);
+}
+
+/* What its noise is keyed by (FNV-1a, 32 bits at a time): voice, modes and burst, so that an event sounds the same
+   whenever, and beside whatever, it is played; only what a key strikes is another draw each time. */
+static int64_t noise_key(rt_strikes *strikes, const rt_event *event, int32_t key)
+{
+    uint64_t hash = mixed(UINT64_C(0xcbf29ce484222325), event->voice);
+    for (int32_t i = 0; i < RT_DAMPED_AFTER; i++) {
+        uint32_t bits;
+        memcpy(&bits, &event->vector[i], sizeof bits);
+        hash = mixed(hash, bits);
+    }
+    if (key >= 0) hash = mixed(hash, (uint32_t)++strikes->serial);
+    return (int64_t)(hash >> 1 | 1); /* the bands of the tones are take 0 */
+}
+
 void rt_strikes_start(rt_strikes *strikes, const rt_strike_tables *tables, const rt_event *event, double ratio,
                       double gain, int32_t delay, int32_t key)
 {
     rt_strike *strike = slot_for(strikes);
     if (strike->sounding) cut_short(strikes, tables, strike, delay);
-    /* The bands of the tones are take 0. */
-    const rt_strike_call call = {ratio, gain, 1 + strikes->serial++, delay, key};
+    const rt_strike_call call = {ratio, gain, noise_key(strikes, event, key), delay, key};
     rt_strike_start(strike, tables, event, &call);
 }
 

@@ -7,7 +7,7 @@
 #define RT_STRIKES 128
 
 typedef struct {
-    int64_t serial; /* strikes started so far */
+    int64_t serial; /* strikes that keys have started */
     rt_strike slots[RT_STRIKES];
     float coming[2 * RT_SEGMENT]; /* from the coming segment on: what is left of those cut short */
 } rt_strikes;

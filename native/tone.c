@@ -5,6 +5,7 @@
 
 #define TURN 6.28318530717958647692
 #define SILENT (-15.0)   /* ln amplitude of a voice's loudest knot from which it is heard: -130 dB */
+#define ROUNDED 1e-4     /* more than floats of such a size are rounded by */
 #define LOUDEST 12.0     /* ln amplitude: louder is no sound */
 #define FADED 16.0       /* slopes above the top where nothing is left: e^-16 */
 #define HIGHEST_LOGIT 40.0
@@ -29,6 +30,19 @@ static double loudest(const double *state)
 void rt_tone_silence(double *state)
 {
     state[RT_STATE_GAIN] = fmin(state[RT_STATE_GAIN], SILENT - loudest(state));
+}
+
+double rt_tone_level(const rt_event *event)
+{
+    double state[RT_DIMENSIONS];
+    target(event, state);
+    return state[RT_STATE_GAIN] + loudest(state);
+}
+
+void rt_tone_hush(rt_event *event)
+{
+    const double above = rt_tone_level(event) - SILENT;
+    if (above > -ROUNDED) event->gain -= (float)(above + ROUNDED);
 }
 
 void rt_tone_state(const rt_tone *tone, double time, double *state)

@@ -67,6 +67,9 @@ RT_REALTIME void rt_tone_retarget(rt_tone *tone, const rt_event *event, double t
 RT_REALTIME void rt_tone_state(const rt_tone *tone, double time, double *state);
 /* [audio] Lower the gain of state (RT_DIMENSIONS,) so far that nothing is heard of it. */
 RT_REALTIME void rt_tone_silence(double *state);
+/* [audio] ln amplitude of the loudest knot that an event moves to; and the same event, but so that nothing is heard. */
+RT_REALTIME double rt_tone_level(const rt_event *event);
+RT_REALTIME void rt_tone_hush(rt_event *event);
 /* [audio] Add the harmonics of segment number `segment`, at whose end it is in `state`, to y (2, RT_SEGMENT), of which
    the second half is scratch; add the squares of what it wants of the bands there to power (RT_KNOTS,). */
 RT_REALTIME void rt_tone_segment(rt_tone *tone, const rt_tone_tables *tables, rt_tone_scratch *scratch,

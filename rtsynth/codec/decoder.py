@@ -3,10 +3,8 @@
     decoder = Decoder(events)              # a whole sequence …
     decoder = Decoder(); decoder.push(e)   # … or live: what comes late happens at the next segment of 32 samples
 
-Controllers: 16 transposes and 17 shifts the formants (semitones above 64, at most 24; the wheel transposes by 2
-more), 18 the noise's share (64: as it is), 64 freezes while it is down: voices stand, strikes are left out; 91 the
-level. A key plays the latest event at its own pitch, a program change n the nth before it, n <= 127: a retarget's sound
-while it is held, or all strikes of one time. Notes and controllers act at the next segment, at most 31 samples later.
+Keys play what has sounded, controllers turn the knobs: docs/codec.md has the table. Notes and controllers act at the
+next segment, at most 31 samples later.
 """
 
 from __future__ import annotations
@@ -23,6 +21,8 @@ from rtsynth import native
 from rtsynth.codec import rows
 from rtsynth.codec.event import (
     CONTROL,
+    DAMPED_AFTER,
+    DAMPED_T60,
     DIMENSIONS,
     EVENT,
     KNOTS,
@@ -48,7 +48,7 @@ from rtsynth.speech.bands import Bands
 VOICES = 16  # that retargets may name; as RT_TONES in native/decoder.h
 STRIKES = 128  # groups that may sound at once; beyond, the one nearest to its end fades in 32 samples
 PUSHED = 1024  # events that may wait to be taken in by the audio thread, and as many for their time
-TRANSPOSE, FORMANT, NOISE_SHARE, FREEZE, WET = 16, 17, 18, 64, 91  # controllers
+TRANSPOSE, FORMANT, NOISE_SHARE, CHOICE, FREEZE, KEEP, WET = 16, 17, 18, 20, 64, 66, 91  # controllers
 LOWEST_RATE, HIGHEST_RATE = 8000.0, 384000.0  # hertz
 SILENCE = 1e-6  # -120 dB of full scale: a strike ends below
 _END_GAIN = -60.0  # ln amplitude of the events that end a sequence
@@ -241,7 +241,11 @@ def strike_seconds(strikes: Events) -> NDArray[np.float64]:
     modes = vector[:, : 3 * MODE_COUNT].reshape(-1, MODE_COUNT, 3)
     t60 = np.exp(np.concatenate([modes[:, :, 1], vector[:, 27:28]], axis=1))
     level = gain[:, None] + np.concatenate([modes[:, :, 2], vector[:, 24:25]], axis=1)
-    return (t60 * np.maximum(level - np.log(SILENCE), 0.0) / _LN_1000).max(axis=1, initial=0.0)
+    nepers, damping = np.maximum(level - np.log(SILENCE), 0.0), _LN_1000 / t60
+    after, under = vector[:, DAMPED_AFTER, None], _LN_1000 / np.exp(vector[:, DAMPED_T60, None])
+    seconds = nepers / damping
+    damped = (after > 0.0) & (seconds > after)
+    return np.where(damped, (nepers + under * after) / (damping + under), seconds).max(axis=1, initial=0.0)
 
 
 def _tone_tables(sample_rate: float) -> dict[str, Any]:

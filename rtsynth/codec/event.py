@@ -16,7 +16,9 @@ STRIKE: a group of damped modes and a burst of noise that start at `time`; an ol
     vector[0:24]   8 modes × (ln hertz, ln t60 in seconds, ln amplitude re gain); absent: amplitude `ABSENT`;
                    mode m starts as sin(2π f t + m π/4): its slot is its phase
     vector[24:29]  burst: ln rms re gain, ln centre hertz, ln bandwidth hertz, ln t60 in seconds, attack in ms
-    vector[29:32]  0
+    vector[29:31]  damper: seconds after `time` at which it falls, 0: never; ln t60 in seconds under it, which all of
+                   the strike decays by besides, from the nearest end of a 32-sample segment of the strike's own on
+    vector[31]     0
   One note of more than 8 modes is several strikes of one time, in voices 0, 1, 2, …
 
 CODE: 32 numbers that only a learned generator understands; `gain` is ln of its switch's amplitude.
@@ -50,7 +52,7 @@ EVENT = np.dtype(
 
 RAMP, LN_F0, SHAPE, SHARES = 0, 1, slice(2, 26), slice(26, 31)  # of a retarget's vector
 GAIN = 0  # of a state: the place of the ramp
-MODES, BURST = slice(0, 24), slice(24, 29)  # of a strike's vector
+MODES, BURST, DAMPED_AFTER, DAMPED_T60 = slice(0, 24), slice(24, 29), 29, 30  # of a strike's vector
 MODE_COUNT = 8
 
 SILENT = -15.0  # ln amplitude (-130 dB) of the loudest knot from which a voice's first event rises
@@ -105,12 +107,20 @@ def retarget(
     return Event(time, float(level.mean()), vector, Kind.RETARGET, voice)
 
 
-def strike(time: int, gain: float, modes: ArrayLike, burst: ArrayLike, voice: int = 0) -> Event:
-    """A group from modes (M, 3), M <= 8, and a burst (5,)."""
+def strike(
+    time: int,
+    gain: float,
+    modes: ArrayLike,
+    burst: ArrayLike,
+    voice: int = 0,
+    damped: tuple[float, float] = (0.0, 0.0),
+) -> Event:
+    """A group from modes (M, 3), M <= 8, and a burst (5,); `damped`: seconds until the damper falls, ln t60."""
     given = np.asarray(modes, np.float64).reshape(-1, 3)
     vector = np.zeros(DIMENSIONS, np.float32)
     vector[MODES] = np.tile([0.0, 0.0, ABSENT], MODE_COUNT)
     vector[: given.size], vector[BURST] = given.ravel(), burst
+    vector[[DAMPED_AFTER, DAMPED_T60]] = damped
     return Event(time, gain, vector, Kind.STRIKE, voice)
 
 
@@ -159,6 +169,7 @@ def _plausible(events: Events) -> NDArray[np.bool_]:
     low, high = np.full((3, DIMENSIONS), -_LARGEST), np.full((3, DIMENSIONS), _LARGEST)
     low[Kind.RETARGET, RAMP], high[Kind.RETARGET, RAMP] = 1.0, _LONGEST_RAMP
     low[Kind.RETARGET, LN_F0], high[Kind.RETARGET, LN_F0] = _LN_F0_RANGE
+    low[Kind.STRIKE, DAMPED_AFTER] = 0.0
     low[Kind.STRIKE, BURST.stop - 1], high[Kind.STRIKE, BURST.stop - 1] = 0.0, _LONGEST_ATTACK
     low[Kind.CODE], high[Kind.CODE] = -1e6, 1e6
     kind = np.minimum(events["kind"], max(Kind))

@@ -32,6 +32,10 @@ NUMBERS = DIMENSIONS + 3  # of a record
 STEPS = 6  # control steps from one record to the next
 TAIL_SECONDS = 0.5
 PATIENCE_SECONDS = 0.15  # without an event, after which the voice falls silent
+DENSITY = 19  # controller: 0…127 is a share of 0…1 of the events, at least …
+SPARSEST = 0.1  # … so that a gap is no longer than the 63 steps of a file's code
+EVENT_BITS = 59  # of one event by the quantiser "live-59"
+_ENOUGH = 0.999  # ENOUGH of native/live_codec.c
 _CHUNK = 256  # RT_REMOTE_CHUNK of native/remote.h
 
 
@@ -56,6 +60,7 @@ class _Parameters(Structure):
         ("step", c_double),
         ("patience", c_int32),
         ("wet", c_float),
+        ("density", c_float),
     ]
 
 
@@ -68,12 +73,14 @@ class _State(Structure):
         ("begun", c_bool),
         ("faded", c_bool),
         ("since", c_int64),
+        ("density", c_float),
+        ("due", c_float),
         ("latest", _Event),
         ("dry", c_float * (NUMBERS - 1)),
         ("dry_place", c_int32),
         ("dry_share", c_float),
         ("dry_wanted", c_float),
-        *((name, c_int64) for name in ("events", "refused", "outages")),
+        *((name, c_int64) for name in ("events", "thinned", "refused", "outages")),
     ]
 
 
@@ -96,18 +103,20 @@ class Counts(NamedTuple):
     events: int  # played
     refused: int  # with a number that no decoder can work with
     outages: int  # times the voice fell silent for want of events
+    thinned: int  # left out for the density
 
 
 class LiveCodec:
     """A source that hears and answers with the codec's voice; `close` it after its engine.
 
     `model` answers with records and is this source's own from here on, `decoder` plays them: its knobs, keys and pedal
-    are the source's. `wet` is the decoder's share beside what was heard, 0…1, and what controller 91 sets.
+    are the source's. `wet` is the decoder's share beside what was heard, 0…1, and what controller 91 sets; `density`
+    the share of the events that is played, 0.1…1, and what controller 19 sets: the model makes no more than it makes.
 
     Raises InputError for a model that answers with something else; `prepare` raises what `LiveModel.prepare` does.
     """
 
-    def __init__(self, model: LiveModel, decoder: Decoder, *, wet: float = 1.0) -> None:
+    def __init__(self, model: LiveModel, decoder: Decoder, *, wet: float = 1.0, density: float = 1.0) -> None:
         manifest = model.manifest
         if manifest.answers != "records" or (manifest.frame or 0) < NUMBERS:
             raise InputError(
@@ -115,8 +124,10 @@ class LiveCodec:
             )
         if not 0 <= wet <= 1:
             raise UsageError(f"a wet share of {wet:g}: want 0 (as heard) … 1 (the codec alone)")
+        if not SPARSEST <= density <= 1:
+            raise UsageError(f"a density of {density:g}: want {SPARSEST:g} (a tenth of the events) … 1 (all)")
         self.model, self.decoder = model, decoder
-        self._wet, self._rate = wet, 0.0
+        self._wet, self._density, self._rate = wet, density, 0.0
         self._library = _library()
         self._record = _Record()
 
@@ -131,6 +142,7 @@ class LiveCodec:
             step=CONTROL * sample_rate,
             patience=round(PATIENCE_SECONDS * sample_rate),
             wet=self._wet,
+            density=self._density,
         )
         self.reset()
 
@@ -174,11 +186,39 @@ class LiveCodec:
     def counts(self) -> Counts:
         """From any thread, while running."""
         state = self._record.state
-        return Counts(state.events, state.refused, state.outages)
+        return Counts(state.events, state.refused, state.outages, state.thinned)
+
+    def measured(self) -> dict[str, float]:
+        """The counts, and events a second since the first one, with the bits that "live-59" would take for them."""
+        counts = self.counts
+        seconds = self.decoder.time / self._rate if self._rate else 0.0
+        rate = counts.events / seconds if seconds else 0.0
+        return {**counts._asdict(), "events_per_second": rate, "bits_per_second": EVENT_BITS * rate}
 
     @property
     def _address(self) -> int:
         return ctypes.addressof(self._record)
+
+
+def nominal(density: float = 1.0) -> tuple[float, float]:
+    """Events a second, and kilobits a second by the quantiser "live-59"."""
+    rate = density / (STEPS * CONTROL)
+    return rate, 1e-3 * EVENT_BITS * rate
+
+
+def thinned(events: Events, density: float) -> Events:
+    """Of a live model's events (K,) those that are played at a density, 0…1: the specification of the live one.
+
+    Evenly, and with the ramps they have: longer ramps, over the time of those left out, would bring the voice to every
+    target later, and by figures (bench/live_codec.py) are worse; so is leaving out those that change least.
+    """
+    due, played = 1.0 - density, np.zeros(len(events), bool)
+    for index in range(len(events)):
+        due += density
+        if due >= _ENOUGH:
+            played[index] = True
+            due = max(due - 1.0, 0.0)
+    return events[played]
 
 
 def encode_live(model: StreamingModel, samples: NDArray[Any]) -> Events:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtsynth.codec.event import LN_F0, SHARES, Events, Kind
+from rtsynth.codec.event import DAMPED_AFTER, LN_F0, SHARES, Events, Kind
 from rtsynth.codec.info import modes_of
 
 FAINTEST = 3.5  # nepers (30 dB) below the loudest event: no longer a note
@@ -15,7 +15,7 @@ RISE = 0.7  # nepers (6 dB) from one event to the next that are an onset
 TURN = 0.75  # semitones off a note's key from which it is another
 RANGE = 4.6  # nepers (40 dB): velocities 1…127
 NEAR_LOUDEST = 2.3  # nepers (20 dB): the lowest mode so near the loudest is the note's pitch
-RINGING = 0.25  # of t60: how long a struck note is held
+RINGING = 0.25  # of t60: how long a struck note is held, if no damper falls before
 
 
 class Note(NamedTuple):
@@ -68,6 +68,9 @@ def _struck(events: Events, loudest: float, seconds: float, step: float) -> Iter
             continue
         lowest = modes[modes[:, 2] > modes[:, 2].max() - NEAR_LOUDEST][:, 0].min()
         held = max(0.05, RINGING * float(np.exp(modes[:, 1].max())))
+        after = group["vector"][:, DAMPED_AFTER]
+        if after.all():
+            held = min(held, float(after.max()))
         gain = float(group["gain"].max()) - loudest
         yield Note(begin, min(begin + held, seconds), _nearest(_key(lowest)), _velocity(gain), 1)
 

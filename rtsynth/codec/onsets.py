@@ -29,7 +29,7 @@ BEFORE, AFTER = 0.010, 0.012  # seconds around the middle of the rise in which t
 
 def find_onsets(samples: Array, sample_rate: float) -> NDArray[np.int64]:
     """Indices (K,) of the samples that notes begin at, of samples (N,); none in silence."""
-    level, total = _levels_db(samples, sample_rate)
+    level, total = levels_db(samples, sample_rate)
     if total.size <= LAG or not np.isfinite(total.max()):
         return np.zeros(0, np.int64)
     rise = _rise_db(level)
@@ -46,7 +46,7 @@ def find_onsets(samples: Array, sample_rate: float) -> NDArray[np.int64]:
     return np.unique([_placed(samples, int(m), sample_rate) for m in middles]).astype(np.int64)
 
 
-def _levels_db(samples: Array, sample_rate: float) -> tuple[Array, Array]:
+def levels_db(samples: Array, sample_rate: float) -> tuple[Array, Array]:
     """Levels (T, BANDS), held at the floor, and (T,) of all; frames are centred on their hops, silence around."""
     size, hop = round(FRAME * sample_rate), round(HOP * sample_rate)
     padded = np.pad(samples, (LEAD * hop + size // 2, size))

@@ -10,6 +10,13 @@ centre      on the ERB-rate scale, 5 Hz … 20 kHz: steps of 2/3 of an ERB
 width       logarithmic, 10 Hz … 8 kHz: steps of 24 %
 attack      0, 1, 2, 5, 10, 20, 50 or 100 ms
 
+Where a strike of the voice has a damper, the coding is "damped" instead of "strike", and 18 bits follow each burst:
+
+    until the damper falls 13 · t60 under it 5
+
+until       4 ms steps, to 32.8 s; code 0: never
+t60         logarithmic, 10 ms … 10 s: steps of 25 %
+
 No tables were learned: the fields are nearly independent, and the phases cost nothing (slots.py).
 """
 
@@ -22,7 +29,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsynth.codec.coding import Bits, from_bits, gap_codes, to_bits
-from rtsynth.codec.event import ABSENT, BURST, EVENT, MODE_COUNT, MODES, Array, Events, Kind
+from rtsynth.codec.event import (
+    ABSENT,
+    BURST,
+    DAMPED_AFTER,
+    DAMPED_T60,
+    EVENT,
+    MODE_COUNT,
+    MODES,
+    Array,
+    Events,
+    Kind,
+)
 from rtsynth.codec.quantiser import GAP_BITS, LONGEST_GAP
 from rtsynth.instrument.fitting.metrics import erb_frequency, erb_rate
 
@@ -55,19 +73,38 @@ LEVEL = Scale(6, 1.0 * DB, -62.0 * DB)  # re the gain; code 0 is no level, code 
 BURST_LEVEL = Scale(6, 25.5 * DB, -69.0 * DB)
 CENTRE = Scale(6, float(erb_rate(5.0)), float(erb_rate(20000.0)))
 WIDTH = Scale(5, np.log(10.0), np.log(8000.0))
+UNTIL = Scale(13, 0.0, 0.004 * 8191)  # seconds
+UNDER = Scale(5, np.log(0.01), np.log(10.0))
 WIDTHS = [6, *[17, 7, 6] * MODE_COUNT, 6, 6, 5, 7, 3]
+DAMPER_WIDTHS = [13, 5]
 NONE = 0
 
 
 class StrikeQuantiser:
-    """Strikes of one voice as numbers of a few bits; a `Coding` (coding.py) of the name "strike"."""
+    """Strikes of one voice as numbers of a few bits: the `Coding`s (coding.py) "strike" and, with dampers, "damped"."""
 
-    name = "strike"
     kinds: frozenset[int] = frozenset({Kind.STRIKE})
-    bits = sum(WIDTHS)
-    fingerprint = zlib.crc32(
-        repr((WIDTHS, GAIN, FREQUENCY, T60, LEVEL, BURST_LEVEL, CENTRE, WIDTH)).encode()
-    ).to_bytes(4, "little")
+
+    def __init__(self, *, damped: bool = False) -> None:
+        self.name, self.damped = "damped" if damped else "strike", damped
+        self.widths = WIDTHS + DAMPER_WIDTHS if damped else WIDTHS
+        self.bits = sum(self.widths)
+        scales = (
+            GAIN,
+            FREQUENCY,
+            T60,
+            LEVEL,
+            BURST_LEVEL,
+            CENTRE,
+            WIDTH,
+            *((UNTIL, UNDER) if damped else ()),
+        )
+        self.fingerprint = zlib.crc32(repr((self.widths, *scales)).encode()).to_bytes(4, "little")
+
+    @classmethod
+    def of(cls, events: Events) -> StrikeQuantiser:
+        """The one that strikes (N,) need: with dampers where one has any."""
+        return cls(damped=bool(events["vector"][:, DAMPED_AFTER].any()))
 
     def quantise(self, events: Events, level: float = 0.0) -> Events:
         """What a decoder will be given for strikes (N,), of any voices; `level` as in a file: no gain is above it."""
@@ -87,9 +124,14 @@ class StrikeQuantiser:
             axis=-1,
         )
         one[absent] = NONE
-        return np.concatenate(
-            [gain[:, None], one.reshape(-1, 3 * MODE_COUNT), self._burst_codes(events, rounded[:, 0])], axis=1
-        )
+        parts = [gain[:, None], one.reshape(-1, 3 * MODE_COUNT), self._burst_codes(events, rounded[:, 0])]
+        return np.concatenate(parts + ([self._damper_codes(events)] if self.damped else []), axis=1)
+
+    def _damper_codes(self, events: Events) -> Codes:
+        after, ln_t60 = events["vector"][:, [DAMPED_AFTER, DAMPED_T60]].astype(np.float64).T
+        codes = np.stack([np.maximum(UNTIL.code(after), 1), UNDER.code(ln_t60)], axis=1)
+        codes[after == 0.0] = NONE
+        return codes
 
     def _burst_codes(self, events: Events, rounded: Array) -> Codes:
         level, centre, width, t60, attack = events["vector"][:, BURST].astype(np.float64).T
@@ -116,12 +158,16 @@ class StrikeQuantiser:
         )
         values[modes[..., 2] == NONE] = 0.0, 0.0, ABSENT
         out["vector"][:, MODES] = values.reshape(-1, 3 * MODE_COUNT)
-        loud, centre, width, t60, attack = codes[:, 1 + 3 * MODE_COUNT :].T
+        loud, centre, width, t60, attack = codes[:, 1 + 3 * MODE_COUNT : len(WIDTHS)].T
         hertz = np.log(erb_frequency(CENTRE.value(centre)))
         burst = [BURST_LEVEL.value(loud), hertz, WIDTH.value(width), T60.value(t60), ATTACKS[attack]]
         out["vector"][:, BURST] = np.where(
             (loud == NONE)[:, None], [ABSENT, 0.0, 0.0, 0.0, 0.0], np.stack(burst, axis=1)
         )
+        if self.damped:
+            until, under = codes[:, len(WIDTHS) :].T
+            out["vector"][:, DAMPED_AFTER] = UNTIL.value(until)
+            out["vector"][:, DAMPED_T60] = np.where(until == NONE, 0.0, UNDER.value(under))
         return out
 
     # ---- in a file ----
@@ -133,7 +179,7 @@ class StrikeQuantiser:
         """
         kept = events[np.append(np.diff(events["time"]) > 0, True)[: len(events)]]
         gaps = to_bits(gap_codes(kept["time"])[:, None], [GAP_BITS])
-        return len(kept), np.concatenate([gaps, to_bits(self.codes(kept, level), WIDTHS)])
+        return len(kept), np.concatenate([gaps, to_bits(self.codes(kept, level), self.widths)])
 
     def decode(self, count: int, bits: Bits, level: float) -> Events:
         """The strikes, voice 0; ValueError for bits that hold none."""
@@ -145,6 +191,6 @@ class StrikeQuantiser:
         used = GAP_BITS * (1 + int(at[-1])) if count and len(at) == count else 0
         if len(at) < count or used + fields + 7 < bits.size:
             raise ValueError("the times in a chunk of it do not fit its events")
-        out = self.events(from_bits(bits[used : used + fields], WIDTHS), level)
+        out = self.events(from_bits(bits[used : used + fields], self.widths), level)
         out["time"] = np.cumsum(np.where(gaps == 0, LONGEST_GAP, gaps))[at] - 1
         return out

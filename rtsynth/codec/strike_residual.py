@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rtsynth.codec.bursts import DIPS, LOUDER, NO_BURST, Bursts, bursts_of, cells_of, fading
-from rtsynth.codec.event import ABSENT, BURST, CONTROL, EVENT, MODES, Events
+from rtsynth.codec.dampers import AFTER, NO_DAMPER, Damper, distance_db
+from rtsynth.codec.event import ABSENT, BURST, CONTROL, DAMPED_AFTER, DAMPED_T60, EVENT, MODES, Events
 from rtsynth.codec.slots import Atoms, atoms_of, ringing
 from rtsynth.errors import InputError
 from rtsynth.instrument.fitting.metrics import Frames, cell_frames, erb_triangles
@@ -41,11 +42,22 @@ class Strikes:
     events: Events
     atoms: Atoms
     bursts: Bursts
+    damper: Damper = NO_DAMPER
 
     @property
     def time(self) -> float:
         """Seconds."""
         return float(self.events["time"][0]) * CONTROL if len(self.events) else 0.0
+
+    def bursts_at(self, seconds: float) -> Bursts:
+        """What is left of the bursts at a time."""
+        since = seconds - self.time
+        left = self.bursts.at(since)
+        if self.damper is NO_DAMPER or not len(left):
+            return left
+        gain = np.sqrt(self.damper.power(np.array([since])))
+        faster = 1.0 / (1.0 / left.t60 + 1.0 / self.damper.t60) if since >= self.damper.after else left.t60
+        return replace(left, level=left.level * gain, t60=faster)
 
     def sample(self, rate: float) -> int:
         """Where the decoder starts them."""
@@ -58,12 +70,24 @@ def start_of(seconds: float, rate: float) -> int:
 
 
 def strikes_of(events: Events) -> Strikes:
-    return Strikes(events, atoms_of(events), bursts_of(events))
+    return Strikes(events, atoms_of(events), bursts_of(events), damper_of(events))
+
+
+def damper_of(events: Events) -> Damper:
+    """The damper of strikes (N,) of one time: they are one note's."""
+    damped = events[events["vector"][:, DAMPED_AFTER] > 0.0]
+    if not len(damped):
+        return NO_DAMPER
+    after, ln_t60 = damped["vector"][0, [DAMPED_AFTER, DAMPED_T60]].astype(float)
+    return Damper(after, float(np.exp(ln_t60)))
 
 
 def by_time(events: Events) -> Iterator[Strikes]:
-    for time in np.unique(events["time"]):
-        yield strikes_of(events[events["time"] == time])
+    """Those of one time, and of one damper."""
+    dampers = events["vector"][:, DAMPED_AFTER : DAMPED_T60 + 1].astype(float)
+    keys = np.concatenate([events["time"][:, None], dampers], axis=1)
+    for key in np.unique(keys, axis=0):
+        yield strikes_of(events[(keys == key).all(axis=1)])
 
 
 def checked(samples: ArrayLike, sample_rate: float) -> Array:
@@ -81,7 +105,7 @@ class Left:
     """What strikes leave of a stretch of sound from sample `first` on: a waveform, and cells of noise explained."""
 
     def __init__(self, wave: Array, rate: float, first: int) -> None:
-        self.wave, self.rate, self.first = wave, rate, first
+        self.heard, self.wave, self.rate, self.first = wave, wave, rate, first
         self.frames: Frames = cell_frames(rate)
         self._triangles = erb_triangles(self.frames.n_fft, rate).T
         self.noise = np.zeros((self.frames.count(wave.size), self._triangles.shape[1]))
@@ -136,22 +160,38 @@ class Left:
         found["voice"] = np.arange(len(found))
         return strikes_of(found)
 
+    def distance_db(self, begin: int, end: int) -> float:
+        """Mean |dB| between what is heard from sample `begin` on and what has been found; from `end` on, where others
+        begin, only by how much that is too loud.
+        """
+        last = min(end + round(AFTER * self.rate), self.first + self.wave.size)
+        at = np.arange(len(self.noise)) * self.frames.hop + self.first
+        near = (at >= begin) & (at < last)
+        heard, left = (
+            self.frames.power(x)[near] @ self._triangles for x in (self.heard, self.heard - self.wave)
+        )
+        return distance_db(left + self.noise[near], heard, float(heard.max()), at[near] > end)
+
     def _begin(self, strikes: Strikes) -> int:
         return strikes.sample(self.rate) - self.first
 
     def _sound(self, strikes: Strikes) -> Array:
         begin, atoms = self._begin(strikes), strikes.atoms
         still = atoms.amplitude * np.exp(np.minimum(atoms.damping * begin / self.rate, 0.0)) > GONE
-        return (
-            ringing(atoms[still], self.rate, self.wave.size, begin)
-            if still.any()
-            else np.zeros(self.wave.size)
-        )
+        if not still.any():
+            return np.zeros(self.wave.size)
+        free = ringing(atoms[still], self.rate, self.wave.size, begin)
+        if strikes.damper is NO_DAMPER:
+            return free
+        since = (np.arange(self.wave.size) - begin) / self.rate
+        return free * np.sqrt(strikes.damper.power(since))
 
     def _cells(self, strikes: Strikes) -> Array:
         begin = self._begin(strikes)
         still = strikes.bursts.at(-begin / self.rate).level > GONE
-        return cells_of(strikes.bursts[still], self.frames, self.rate, len(self.noise), begin)
+        free = cells_of(strikes.bursts[still], self.frames, self.rate, len(self.noise), begin)
+        since = (np.arange(len(self.noise)) * self.frames.hop - begin) / self.rate
+        return free * strikes.damper.power(since)[:, None]
 
     def _energy(self, wave: Array, noise: Array) -> float:
         return float(np.sum(np.abs(self.frames.power(wave) @ self._triangles - noise)))

@@ -3,7 +3,8 @@
 Matching pursuit over onsets (Mallat and Zhang, Matching pursuits with time-frequency dictionaries, 1993), with a
 dictionary that is fitted and not stored: what the strikes so far leave of the sound is taken up to the next onset, its
 modes are fitted as those of an instrument's note (rtsynth/instrument/fitting), put into slots (slots.py), and what they
-leave is noise (bursts.py). Strikes of one onset share its time, and are in voices 0, 1, 2, …, loudest first.
+leave is noise (bursts.py). What may have been let go is fitted twice, ringing on and damped (dampers.py): the nearer
+stays. Strikes of one onset share its time, and are in voices 0, 1, 2, …, loudest first.
 
 The residual is that of the sum of all events, never of one: `residual_energy`. No event is kept that does not lower it.
 """
@@ -11,7 +12,8 @@ The residual is that of the sum of all events, never of one: `residual_energy`. 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -24,10 +26,11 @@ from rtsynth.codec.bursts import (
     fit_bursts,
     joined,
 )
-from rtsynth.codec.event import BURST, CONTROL, EVENT, MODES, Events, Kind
+from rtsynth.codec.dampers import NO_DAMPER, Damper, find_knee, fit_damper
+from rtsynth.codec.event import BURST, CONTROL, DAMPED_AFTER, DAMPED_T60, EVENT, MODES, Events, Kind
 from rtsynth.codec.onsets import APART, find_onsets
 from rtsynth.codec.slots import Atoms, grouped, in_slots, ringing, vector_of, weights
-from rtsynth.codec.strike_residual import LEAD, Strikes, around, checked, start_of, strikes_of
+from rtsynth.codec.strike_residual import LEAD, Left, Strikes, around, checked, start_of, strikes_of
 from rtsynth.instrument.fitting.modes import fit_modes
 from rtsynth.instrument.fitting.pitch import fundamental
 from rtsynth.instrument.fitting.recording import ONSET_LEVEL, SILENT, Array, Recording
@@ -82,28 +85,57 @@ def _at(x: Array, rate: float, begin: int, end: int, before: list[Strikes], most
     """The strikes of the onset at sample `begin`; the next one is at `end`."""
     last = min(end, begin + round(LONGEST * rate))
     left = around(x, rate, begin, before)
-    first = max(0, begin - round(LEAD * rate))
-    fitted = left.wave[first - left.first : last - left.first]
-    recording = Recording(fitted.copy(), rate, begin - first, "sound")
-    if np.ptp(recording.samples) < 2.0 * SILENT:
+    heard = left.wave[begin - left.first : last - left.first]
+    if np.ptp(heard) < 2.0 * SILENT:
         return strikes_of(np.zeros(0, EVENT))
+    older = joined([s.bursts_at(begin / rate) for s in before])
+    note = _Note(begin, last, end, end < x.size, most)
+    free, found = copy(left), copy(left)
+    ringing_on = _struck(free, older, note)
+    if (knee := find_knee(heard, rate)) is None:
+        return ringing_on
+    let_go = _struck(found, older, replace(note, last=begin + round(knee * rate)), knee)
+    nearer = found.distance_db(begin, end) < free.distance_db(begin, end)
+    return let_go if nearer else ringing_on
+
+
+@dataclass(frozen=True)
+class _Note:
+    """Samples of the whole sound: where it begins, what is fitted ends, and the next one begins, if there is one."""
+
+    begin: int
+    last: int
+    end: int
+    followed: bool
+    most: int  # strikes
+
+
+def _struck(left: Left, older: Bursts, note: _Note, knee: float | None = None) -> Strikes:
+    """The strikes of a note beside `older` bursts, taken off what is left; let go after `knee` seconds, if ever."""
+    rate, first = left.rate, max(left.first, note.begin - round(LEAD * left.rate))
+    fitted = left.wave[first - left.first : note.last - left.first]
+    recording = Recording(fitted.copy(), rate, note.begin - first, "sound")
     modes = fit_modes(recording, fundamental(recording))
-    time = round((begin / rate + modes.start) / CONTROL)
-    if end < x.size:
-        modes = left.damped(modes, begin, end)
+    time = round((note.begin / rate + modes.start) / CONTROL)
+    if note.followed and knee is None:
+        modes = left.damped(modes, note.begin, note.end)
     start = start_of(time * CONTROL, rate)
-    atoms = in_slots(modes, (start - begin) / rate)
-    groups = grouped(atoms, weights(_audible(atoms, rate), recording), most, LEAST_WEIGHT)
+    atoms = in_slots(modes, (start - note.begin) / rate)
+    groups = grouped(atoms, weights(_audible(atoms, rate), recording), note.most, LEAST_WEIGHT)
     tonal = sum(
-        (ringing(g, rate, last - first, start - first) for g in groups),
-        np.zeros(last - first),
+        (ringing(g, rate, left.wave.size, start - left.first) for g in groups), np.zeros(left.wave.size)
     )
-    older = joined([s.bursts.at(begin / rate - s.time) for s in before])
-    heard = Heard(recording.samples, tonal, rate, recording.onset)
-    bursts = fit_bursts(heard, most, older)
-    if end < x.size:
+    heard = Heard(
+        recording.samples, tonal[first - left.first : note.last - left.first], rate, recording.onset
+    )
+    bursts, damper = fit_bursts(heard, note.most, older), NO_DAMPER
+    if knee is not None:
+        begin, end = ((at - left.first) / rate for at in (start, note.end))
+        knee -= (start - note.begin) / rate
+        damper = fit_damper(knee, begin, end, left.wave, tonal, left.frames, rate)
+    elif note.followed:
         bursts = left.fading(bursts, start)
-    return left.lowering(_events(time, groups, bursts))
+    return left.lowering(_events(time, groups, bursts, damper))
 
 
 def _audible(atoms: Atoms, rate: float) -> Atoms:
@@ -116,7 +148,7 @@ def _audible(atoms: Atoms, rate: float) -> Atoms:
     )
 
 
-def _events(time: int, groups: list[Atoms], bursts: Bursts) -> Events:
+def _events(time: int, groups: list[Atoms], bursts: Bursts, damper: Damper) -> Events:
     """A strike for every group and burst there is, in voices 0, 1, …"""
     out = np.zeros(max(len(groups), len(bursts)), EVENT)
     out["time"], out["kind"], out["voice"] = time, Kind.STRIKE, np.arange(len(out))
@@ -127,4 +159,6 @@ def _events(time: int, groups: list[Atoms], bursts: Bursts) -> Events:
         event["gain"] = max(np.log(max(levels)), -60.0)
         event["vector"][MODES] = vector_of(atoms, event["gain"])
         event["vector"][BURST] = burst_vector(bursts, k, event["gain"]) if k < len(bursts) else NO_BURST
+        if damper is not NO_DAMPER:
+            event["vector"][[DAMPED_AFTER, DAMPED_T60]] = damper.after, np.log(damper.t60)
     return out

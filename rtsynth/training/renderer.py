@@ -20,6 +20,8 @@ from torch import Tensor
 from rtsynth.codec import rows
 from rtsynth.codec.event import (
     CONTROL,
+    DAMPED_AFTER,
+    DAMPED_T60,
     DIMENSIONS,
     GAIN,
     KNOTS,
@@ -185,7 +187,7 @@ def _renderer(seconds: float, seed: int, device: torch.device) -> Renderer:
 
 
 def strike_modes(gain: Tensor, vector: Tensor, samples: int, rate: float = RATE) -> Tensor:
-    """The damped modes (K, N) of strikes from their starts on, N samples; gain (K,), vector (K, 32). No burst."""
+    """The modes (K, N) of strikes from their starts on, N samples; gain (K,), vector (K, 32). No burst."""
     modes = vector[:, MODES].reshape(-1, MODE_COUNT, 3)
     amplitude = (gain[:, None] + modes[..., 2]).clamp_max(LOUDEST).exp()
     hertz, damping = modes[..., 0].exp(), math.log(1000.0) / (modes[..., 1].exp() * rate)
@@ -194,4 +196,17 @@ def strike_modes(gain: Tensor, vector: Tensor, samples: int, rate: float = RATE)
     angle = (time * (hertz.double() / rate)[..., None]).remainder(1.0).to(vector.dtype)  # (K, 8, N)
     decay = torch.exp(-damping[..., None] * time.to(vector.dtype))
     slot = torch.arange(MODE_COUNT, device=vector.device)[:, None] / MODE_COUNT  # turns
-    return ((amplitude * audible)[..., None] * decay * torch.sin(2.0 * math.pi * (angle + slot))).sum(1)
+    ringing = ((amplitude * audible)[..., None] * decay * torch.sin(2.0 * math.pi * (angle + slot))).sum(1)
+    return ringing * _damper(vector, samples, rate)
+
+
+def _damper(vector: Tensor, samples: int, rate: float) -> Tensor:
+    """Gain (K, N) of the dampers of strikes (K, 32): straight lines between the ends of segments."""
+    ends = SEGMENT * torch.arange(-(-samples // SEGMENT) + 1, dtype=vector.dtype, device=vector.device)
+    after = vector[:, DAMPED_AFTER, None]
+    fallen = SEGMENT * torch.floor(after * rate / SEGMENT + 0.5)
+    nepers = math.log(1000.0) / (vector[:, DAMPED_T60, None].exp() * rate)
+    gain = torch.exp(-nepers * (ends - fallen).clamp_min(0.0) * (after > 0.0))  # (K, S + 1)
+    rise = torch.arange(SEGMENT, dtype=vector.dtype, device=vector.device) / SEGMENT
+    lines = gain[:, :-1, None] + (gain[:, 1:] - gain[:, :-1])[..., None] * rise
+    return lines.flatten(1)[:, :samples]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtsynth.codec.event import EVENT, Event, Events, as_events, retarget, strike
+from rtsynth.codec.event import EVENT, Event, Events, Kind, as_events, retarget, strike
 
 
 def spoken(count: int, seed: int = 1, voice: int = 0, longest_gap: int = 20) -> Events:
@@ -21,6 +21,16 @@ def spoken(count: int, seed: int = 1, voice: int = 0, longest_gap: int = 20) -> 
             retarget(time, rng.uniform(1.0, 10.0), pitch, envelope, rng.uniform(-6.0, 6.0, 5), voice)
         )
     return as_events(listed)
+
+
+def coded(count: int, seed: int = 1, longest_gap: int = 150) -> Events:
+    """Codes, some at one time, some far apart; the first number never changes."""
+    rng = np.random.default_rng(seed)
+    out = np.zeros(count, EVENT)
+    out["kind"], out["time"] = Kind.CODE, np.cumsum(rng.integers(0, longest_gap, count))
+    out["gain"] = rng.uniform(-8.0, -2.0, count)
+    out["vector"] = rng.standard_normal((count, 32)) * np.arange(32)
+    return out
 
 
 def struck(time: int, seed: int = 1, voice: int = 0) -> Event:

@@ -120,8 +120,28 @@ def bands_of_noise(power: Array, rate: float, seed: int) -> Array:
     return np.concatenate([bands.segment(goal) for goal in np.sqrt(power[1:])])
 
 
-def one_strike(event: np.void, samples: int, rate: float, seed: int, serial: int) -> Array:
+def noise_key(event: np.void) -> int:
+    """What a strike's noise is keyed by: FNV-1a, 32 bits at a time, of its voice, modes and burst."""
+    key = 0xCBF29CE484222325
+    for number in [int(event["voice"]), *event["vector"][:29].view(np.uint32).tolist()]:
+        key = (key ^ number) * 0x100000001B3 % (1 << 64)
+    return key >> 1 | 1
+
+
+def one_strike(event: np.void, samples: int, rate: float, seed: int) -> Array:
     """A strike from its start on, (samples,); a mode or a burst ends with the first segment below -120 dB."""
+    segments = -(-samples // SEGMENT)
+    after, under = float(event["vector"][29]), np.log(1000.0) / np.exp(float(event["vector"][30])) / rate
+    fallen = np.floor(after * rate / SEGMENT + 0.5) * SEGMENT if after > 0 else np.inf
+    damper = lines(np.exp(-under * np.maximum(SEGMENT * np.arange(segments + 1.0) - fallen, 0.0)))
+
+    def end(level: float, damping: float) -> int:
+        nepers = np.log(level / 1e-6)
+        last = nepers / damping
+        if last > fallen:
+            last = (nepers + under * fallen) / (damping + under)
+        return int(SEGMENT * np.ceil(last / SEGMENT))
+
     vector, gain = event["vector"].astype(float), float(event["gain"])
     out, time = np.zeros(-(-samples // SEGMENT) * SEGMENT), np.arange(-(-samples // SEGMENT) * SEGMENT)
     ends = []
@@ -132,13 +152,15 @@ def one_strike(event: np.void, samples: int, rate: float, seed: int, serial: int
             out += (
                 amplitude * np.exp(-damping * time) * np.sin(2.0 * np.pi * (hertz / rate * time + slot / 8))
             )
-            ends.append(np.ceil(np.log(amplitude / 1e-6) / damping / SEGMENT))
-    out[int(SEGMENT * max(ends, default=0)) :] = 0.0
-    out += burst(vector[24:29], gain, len(out) // SEGMENT, rate, seed, serial)
-    return out[:samples]
+            ends.append(end(amplitude, damping))
+    out[max(ends, default=0) :] = 0.0
+    noise = burst(vector[24:29], gain, segments, rate, seed, noise_key(event))
+    if noise.any():
+        noise[end(np.exp(gain + vector[24]), np.log(1000.0) / np.exp(vector[27]) / rate) :] = 0.0
+    return ((out + noise) * damper)[:samples]
 
 
-def burst(vector: Array, gain: float, segments: int, rate: float, seed: int, serial: int) -> Array:
+def burst(vector: Array, gain: float, segments: int, rate: float, seed: int, key: int) -> Array:
     """(32 S,): a band of noise under a straight attack times a decay, in straight lines between ends of segments."""
     level, centre, width, t60 = np.exp(vector[:4])
     level *= np.exp(gain)
@@ -147,13 +169,11 @@ def burst(vector: Array, gain: float, segments: int, rate: float, seed: int, ser
         return np.zeros(segments * SEGMENT)
     bands = Bands(1, BURST_SECTIONS, seed, np.float64)
     bands.turn([centre / rate], [damping_of(width, BURST_SECTIONS) / rate])
-    bands.start(serial)
+    bands.start(key)
     plain = np.concatenate([_at_unit(bands) if s == 0 else bands.segment([1.0]) for s in range(segments)])
     time = SEGMENT * np.arange(segments + 1.0)
     risen = np.minimum(time / attack, 1.0) if attack > 0 else np.ones(segments + 1)
-    out = lines(level * risen * np.exp(-damping * time)) * plain
-    out[int(SEGMENT * np.ceil(np.log(level / 1e-6) / damping / SEGMENT)) :] = 0.0
-    return out
+    return lines(level * risen * np.exp(-damping * time)) * plain
 
 
 def _at_unit(bands: Bands) -> Array:
@@ -172,8 +192,8 @@ def slow(events: Events, segments: int, rate: float, seed: int = 1) -> Array:
         power += noise_power(states, rate)
     power[0] = 0.0
     out += bands_of_noise(power, rate, seed)
-    for serial, event in enumerate(events[events["kind"] == Kind.STRIKE]):
+    for event in events[events["kind"] == Kind.STRIKE]:
         start = int(np.floor(event["time"] * CONTROL * rate + 0.5))
         if start < out.size:
-            out[start:] += one_strike(event, out.size - start, rate, seed, 1 + serial)
+            out[start:] += one_strike(event, out.size - start, rate, seed)
     return out

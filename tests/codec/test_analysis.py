@@ -63,6 +63,17 @@ def test_the_envelope_of_white_noise_is_flat() -> None:
     assert np.abs(found[2:] + 0.1).max() < 0.12
 
 
+def test_a_pause_is_as_quiet_as_it_is() -> None:
+    """Noise 74 dB below a voice has its own level and colour, not that of a floor: that is heard between words."""
+    rng = np.random.default_rng(3)
+    voice = tone(np.full(RATE // 2, 200.0))
+    noise = rng.standard_normal(RATE)
+    loud, quiet = (analyse(x, RATE).envelope[30:-30] for x in (voice, noise))
+    noise *= np.exp(loud.max() - 8.5 - quiet.mean())
+    faint = analyse(np.concatenate([voice, noise]), RATE).envelope[-200:-20]
+    assert np.abs(faint.mean(axis=0) - (loud.max() - 8.5)).max() < 0.5
+
+
 def test_windows_have_their_length_and_energy() -> None:
     stretches, window = adaptive_windows(np.ones(4000), np.array([2000]), np.array([300.0]), 1024)
     assert np.count_nonzero(window) == 299

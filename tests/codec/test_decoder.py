@@ -55,7 +55,8 @@ def random_events(seed: int) -> Events:
             rng.uniform(-5, -1),
             rng.choice([0.0, 1.0, 9.0]),
         ]
-        listed.append(strike(int(time), rng.uniform(-5, -2), modes, burst))
+        damped = (float(rng.choice([0.0, 0.011, 0.08])), float(rng.uniform(-5, -2)))
+        listed.append(strike(int(time), rng.uniform(-5, -2), modes, burst, damped=damped))
     return as_events(listed)
 
 
@@ -156,6 +157,8 @@ def turned() -> Messages:
         one_message(kinds.CONTROL, 8009, number=18, value=90),
         one_message(kinds.CONTROL, 9001, number=64, value=0),
         one_message(kinds.NOTE_OFF, 9500, number=60),
+        one_message(kinds.CONTROL, 9600, number=66, value=127),
+        one_message(kinds.CONTROL, 9700, number=20, value=4),
         one_message(kinds.BEND, 9777, value=-0.5),
         one_message(kinds.CONTROL, 12345, number=91, value=80),
         one_message(kinds.NOTE_ON, 13001, number=50, value=0.9),
@@ -222,6 +225,23 @@ def test_a_strike_ends_below_120_db() -> None:
     assert np.abs(sound[last - 100 : last]).max() < 2e-6
 
 
+def test_a_damper_ends_a_strike() -> None:
+    """After 0.1 s all of it falls by 60 dB in 50 ms besides, at any rate; it is over when `strike_seconds` says."""
+    bell = [[np.log(1000.0), np.log(8.0), 0.0]], [-2.0, 7.0, 6.0, 1.0, 0.0]
+    for rate in (16000.0, 44100.0):
+        free, damped = (
+            render_events(as_events([strike(5, -2.0, *bell, damped=to)]), rate, 0.5)
+            for to in ((0.0, 0.0), (0.1, np.log(0.05)))
+        )
+        falls, later = round(0.12 * rate), round(0.145 * rate)  # 20 ms are the strike's own delay
+        np.testing.assert_array_equal(damped[: falls - 32], free[: falls - 32])
+        levels = [np.std(s[later : later + round(0.005 * rate)]) for s in (damped, free)]
+        assert 20.0 * np.log10(levels[0] / levels[1]) == pytest.approx(-1200 * 0.0275, abs=1.0)
+        seconds = float(strike_seconds(as_events([strike(5, -2.0, *bell, damped=(0.1, np.log(0.05)))]))[0])
+        assert np.flatnonzero(damped)[-1] / rate == pytest.approx(0.02 + seconds, abs=64 / rate)
+        assert np.flatnonzero(free)[-1] / rate > 0.49
+
+
 def test_beyond_the_polyphony_the_nearest_to_its_end_fades() -> None:
     """150 strikes: 128 sound on, and nothing steps: modes are slow, so a cut of any would show in the difference."""
     rng = np.random.default_rng(8)
@@ -237,11 +257,32 @@ def test_beyond_the_polyphony_the_nearest_to_its_end_fades() -> None:
     assert steps[128 * 192 :].max() < 1.5 * steps[: 128 * 192].max()
 
 
-def test_strikes_and_voices_add_up() -> None:
+def test_the_sum_of_the_events_is_the_decode() -> None:
+    """Every strike alone, and the voice. Bursts too: their noise is the event's, wherever it stands."""
     events = random_events(9)
+    events = events[(events["kind"] == Kind.STRIKE) | (events["voice"] == 0)]
     struck = events["kind"] == Kind.STRIKE
-    parts = [render_events(events[which], 16000.0, 0.4) for which in (struck, ~struck)]
-    np.testing.assert_allclose(render_events(events, 16000.0, 0.4), parts[0] + parts[1], atol=1e-5)
+    total = render_events(events[~struck], 16000.0, 0.5).astype(float)
+    assert struck.sum() == 16
+    for event in np.split(events[struck], 16):
+        moved = event.copy()
+        moved["time"] = 0
+        alone, start = render_events(moved, 16000.0, 0.5), 64 * int(event["time"][0])
+        total[start:] += alone[: total.size - start]
+    whole = render_events(events, 16000.0, 0.5)
+    np.testing.assert_allclose(total, whole, atol=2e-6 * np.abs(whole).max())
+
+
+def test_an_event_of_a_voice_adds_nothing_before_its_time() -> None:
+    """So what it adds to the sum of those before it, added up over all events, is the decode."""
+    events = as_events(slow.random_retargets(np.random.default_rng(13), 8))
+    before = np.zeros(8000, np.float32)
+    for count, event in enumerate(events):
+        now = render_events(events[: count + 1], 16000.0, 0.5)
+        added, begin = now - before, 64 * int(event["time"])
+        assert not added[:begin].any()
+        assert begin + 64 > now.size or added[begin + 64 :].any()
+        before = now
 
 
 # ---- live ----
@@ -349,6 +390,7 @@ def broken(field: str, value: float, kind: Kind = Kind.RETARGET, index: int | No
         broken("vector", np.inf, index=7),
         broken("vector", 0.0, index=0),
         broken("vector", np.nan, Kind.STRIKE, 0),
+        broken("vector", -0.1, Kind.STRIKE, 29),
         broken("time", -1),
         broken("time", 1 << 50),
         broken("voice", 16),
@@ -380,6 +422,7 @@ def test_anything_that_is_not_refused_stays_finite() -> None:
     events["vector"][moving, 0] = rng.choice([1.0, 65536.0, 7.5], moving.sum())
     events["vector"][moving, 1] = rng.uniform(np.log(20.1), np.log(7999.0), moving.sum())
     events["vector"][~moving, 28] = rng.choice([0.0, 1000.0, 3.0], (~moving).sum())
+    events["vector"][~moving, 29] = rng.choice([0.0, 0.05, 40.0], (~moving).sum())
     check_events(events)
     for rate in (8000.0, 44100.0, 192000.0):
         assert np.isfinite(render_events(events, rate, 0.3)).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rtsynth.codec.decoder import FORMANT, FREEZE, NOISE_SHARE, TRANSPOSE, WET, Decoder
+from rtsynth.codec.decoder import CHOICE, FORMANT, FREEZE, KEEP, NOISE_SHARE, TRANSPOSE, WET, Decoder
 from rtsynth.codec.event import ABSENT, KNOTS, Event, Events, as_events, retarget, strike
 from rtsynth.engine.render import render
 from rtsynth.messages import Kind, Messages, message, sort_by_time
@@ -124,7 +124,8 @@ def test_wet_is_the_level() -> None:
 
 
 def test_nonsense_from_a_controller_is_ignored() -> None:
-    rows = [turn(n, v) for n in (TRANSPOSE, FORMANT, NOISE_SHARE, FREEZE, WET) for v in (np.nan, -1.0, 1e9)]
+    numbers = (TRANSPOSE, FORMANT, NOISE_SHARE, CHOICE, FREEZE, KEEP, WET)
+    rows = [turn(n, v) for n in numbers for v in (np.nan, -1.0, 1e9)]
     rows += [message(Kind.NOTE_ON, number=-5, value=1.0), message(Kind.NOTE_ON, number=300, value=1.0)]
     rows += [message(Kind.PROGRAM, value=np.nan), message(Kind.PROGRAM, value=1e9)]
     np.testing.assert_array_equal(played([tone()], rows), played([tone()], []))
@@ -155,24 +156,63 @@ def test_a_voice_that_begins_under_the_pedal_waits() -> None:
 # ---- the keyboard ----
 
 
+def mute(time: int) -> Event:
+    return retarget(time, 1.0, float(np.log(200.0)), np.full(24, -50.0), np.zeros(5))
+
+
+def bright(time: int) -> Event:
+    """A tone whose loudest line is the fifth or so."""
+    return tone(time, 150.0, np.where(abs(KNOTS - 2200.0) < 300.0, 0.0, -20.0))
+
+
 def test_a_key_plays_the_latest_target_at_its_pitch() -> None:
-    silence = retarget(26, 1.0, float(np.log(200.0)), np.full(24, -50.0), np.zeros(5))
-    events = [tone(0, 150.0, DARK), silence]
-    back_one = message(Kind.PROGRAM, 8000, value=1)
-    sound = played(events, [back_one, press(69, 9600), release(69, 28800)])
+    """The pause after it is no sound to choose."""
+    sound = played([tone(0, 150.0, DARK), mute(26)], [press(69, 9600), release(69, 28800)])
     assert rms(sound[7000:9600]) < 1e-6
     assert strongest(sound[12000:28000]) == pytest.approx(440.0, rel=1e-3)
     assert rms(sound[28800 + 14400 :]) < 1e-3 * rms(sound[12000:28000])
-    assert rms(played(events, [press(69, 9600)])[10000:]) < 1e-6  # the latest is silence
+
+
+@pytest.mark.parametrize("by", [message(Kind.PROGRAM, 9000, value=2), turn(CHOICE, 2, 9000)])
+def test_a_sound_before_the_latest_can_be_chosen(by: Messages) -> None:
+    """A tone, two groups of a bell, a bright tone: strikes of one time are one sound. No older one: the oldest."""
+    events = [tone(0, 150.0, DARK), mute(5), bell(10, t60=0.02), bell(10, 700.0, 0.02), bright(20), mute(26)]
+    chosen = played(events, [by, press(69, 9600)])[14400:]
+    latest = played(events, [press(69, 9600)])[14400:]
+    struck = played(events, [turn(CHOICE, 1, 9000), press(69, 9600)])[9700:]
+    assert strongest(chosen) == pytest.approx(440.0, rel=1e-3)
+    assert strongest(latest) == pytest.approx(2200.0, rel=1e-2)
+    assert rms(struck[:500]) > 0.01
+    assert rms(struck[9600:]) < 1e-6  # rung out
+    np.testing.assert_array_equal(chosen, played(events, [turn(CHOICE, 99, 9000), press(69, 9600)])[14400:])
+
+
+def test_what_can_be_chosen_is_kept_under_the_sostenuto() -> None:
+    """Down before the bright tone comes, up after it: it was never a choice; what comes later is."""
+    events = [tone(0, 150.0, DARK), mute(5), bright(20), mute(26), bell(170, t60=1.0)]
+    kept = [turn(KEEP, 127, 3000), turn(KEEP, 0, 30000)]
+    sound = played(events, [*kept, press(69, 9600), release(69, 20000)])
+    assert strongest(sound[10000:20000]) == pytest.approx(440.0, rel=1e-3)
+    assert strongest(played(events, [press(69, 9600)])[12000:28000]) == pytest.approx(2200.0, rel=1e-2)
+    later = played(events, [*kept, press(81, 36000)])[38000:]
+    assert strongest(later - played(events, kept)[38000:]) == pytest.approx(880.0, rel=1e-2)
+
+
+def test_a_key_is_the_damper_of_what_it_strikes() -> None:
+    """The event's own damper falls after 20 ms; struck by a key it rings until that is let go."""
+    damped = strike(0, -1.5, [[np.log(440.0), np.log(3.0), 0.0]], NO_BURST, damped=(0.02, np.log(0.02)))
+    sound = played([damped], [press(69, 9600), release(69, 28800)])
+    assert rms(sound[4800:9600]) < 1e-6
+    assert rms(sound[19200:28800]) > 0.05
+    assert rms(sound[38400:]) < 1e-3 * rms(sound[19200:28800])
 
 
 def test_velocity_is_a_gain_and_keys_add_up() -> None:
-    mute = retarget(1, 1.0, float(np.log(200.0)), np.full(24, -50.0), np.zeros(5))
-    events, back = [tone(0, 150.0, DARK), mute], message(Kind.PROGRAM, 1000, value=1)
-    loud, soft = (played(events, [back, press(60, 9600, v)])[12000:] for v in (1.0, 0.5))
+    events = [tone(0, 150.0, DARK), mute(1)]
+    loud, soft = (played(events, [press(60, 9600, v)])[12000:] for v in (1.0, 0.5))
     np.testing.assert_allclose(soft, 0.5 * loud, atol=1e-6)
-    other = played(events, [back, press(67, 9600)])[12000:]
-    both = played(events, [back, press(60, 9600), press(67, 9600)])[12000:]
+    other = played(events, [press(67, 9600)])[12000:]
+    both = played(events, [press(60, 9600), press(67, 9600)])[12000:]
     np.testing.assert_allclose(both, loud + other, atol=1e-5)
 
 
@@ -191,10 +231,9 @@ def test_a_key_before_any_event_is_silent() -> None:
 
 
 def test_more_keys_than_tones_steal_without_a_jump() -> None:
-    mute = retarget(1, 1.0, float(np.log(200.0)), np.full(24, -50.0), np.zeros(5))
-    events, back = [tone(0, 150.0, LOW - 3.0), mute], message(Kind.PROGRAM, 1000, value=1)
+    events = [tone(0, 150.0, LOW - 2.0), mute(1)]
     presses = [press(40 + k, 2000 + 700 * k, 0.2) for k in range(30)]
-    sound = played(events, [back, *presses])
+    sound = played(events, presses)
     assert np.isfinite(sound).all()
     assert np.abs(np.diff(sound.astype(float), 2)).max() < 0.2 * np.abs(sound).max()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -104,6 +106,35 @@ def test_pieces_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
         for events in (joined, whole)
     ]
     assert errors[0] < 1.15 * errors[1]
+
+
+def test_a_constant_is_no_sound() -> None:
+    """Nor does a file that begins with one begin with a click; beside a voice it changes next to nothing."""
+    for offset in (0.5, -1.0):
+        assert len(encode(np.full(RATE, offset), RATE)) == 1
+        assert encode(np.full(RATE, offset), RATE)["gain"][0] < -10.0
+    plain, moved = encode(SPOKEN, RATE), encode(SPOKEN + 0.5, RATE)
+    paths = [trajectory(events, SPOKEN.size // STEP)[:, :26] for events in (plain, moved)]
+    assert np.abs(paths[0] - paths[1])[50:].mean() < 0.05
+
+
+def test_memory_does_not_grow_with_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three times as long, the same peak: pieces of 1 s, blocks of 0.25 s."""
+    monkeypatch.setattr(encoder, "PIECE", 250)
+    monkeypatch.setattr(encoder, "CONTEXT", 60)
+    monkeypatch.setattr(encoder, "TAIL", 60)
+
+    def peak(seconds: int) -> int:
+        blocks = (0.1 * np.random.default_rng(n).standard_normal(RATE // 4) for n in range(4 * seconds))
+        tracemalloc.start()
+        count = sum(len(events) for events in encode_blocks(blocks, RATE))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert count > 20 * seconds
+        return found
+
+    peak(1)  # what is made once
+    assert peak(6) < 1.1 * peak(2)
 
 
 def test_the_rate_is_kept() -> None:

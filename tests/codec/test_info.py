@@ -60,9 +60,22 @@ def test_the_table_says_what_an_event_is() -> None:
     }
     assert stroke["seconds"] == 0.1
     assert (stroke["modes"], stroke["frequencies"], stroke["t60"]) == (1, [440.0], 0.5)
+    assert "damped_after" not in stroke
     rows = table(file)
     assert len(rows) == 3
     assert rows[1] == ("0.000", "retarget", "0", "-20.0", "ramp_ms 8.0, f0 440.0, noise 0.05")
+
+
+def test_a_damper_ends_a_note_and_is_told() -> None:
+    modes, burst = [[np.log(440.0), np.log(8.0), -1.0]], [-2.0, 7.0, 6.0, -2.0, 1.0]
+    listed = [strike(25, 0.0, modes, burst), strike(25, 0.0, modes, burst, 1, damped=(0.3, -2.0))]
+    file, _ = read_back(as_events(listed), coding="file-59")
+    assert file.codings == {(1, 0): "strike", (1, 1): "damped"}
+    assert [told.get("damped_after") for told in described(file)] == [None, 0.3]
+    assert (
+        keys(listed[0]) == keys(*listed) == [(0.1, 2.0, 69)]
+    )  # a quarter of 8 s, but for the end; not all are damped
+    assert keys(listed[1]) == [(0.1, 0.4, 69)]
 
 
 def keys(*listed: Event, seconds: float = 2.0) -> list[tuple[float, float, int]]:

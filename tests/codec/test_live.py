@@ -10,9 +10,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rtsynth.codec.decoder import Decoder
-from rtsynth.codec.event import LN_F0, RAMP, SHARES, Events, Kind, check_events
-from rtsynth.codec.live import MARK, NUMBERS, PATIENCE_SECONDS, STEPS, LiveCodec, encode_live, events_of
+from rtsynth.codec.decoder import CHOICE, FORMANT, FREEZE, NOISE_SHARE, TRANSPOSE, WET, Decoder, render_events
+from rtsynth.codec.event import KNOTS, LN_F0, RAMP, SHAPE, SHARES, Events, Kind, check_events
+from rtsynth.codec.live import (
+    DENSITY,
+    MARK,
+    NUMBERS,
+    PATIENCE_SECONDS,
+    STEPS,
+    LiveCodec,
+    encode_live,
+    events_of,
+    thinned,
+)
 from rtsynth.engine import Engine, render
 from rtsynth.errors import InputError, UsageError
 from rtsynth.inference.link import Link
@@ -41,7 +51,7 @@ def record(gain: float = -3.0, f0: float = 150.0, ramp: float = 6.0) -> Floats:
 class Driven:
     """A live codec whose worker is the test: `say` writes a record, `play` has the engine ask for samples."""
 
-    def __init__(self, rate: float = RATE, wet: float = 1.0) -> None:
+    def __init__(self, rate: float = RATE, wet: float = 1.0, density: float = 1.0) -> None:
         self.link = Link.create(1 << 17)
         remote = Remote(self.link, rate, framing=FRAMING, policy="silence", patience=0.0)
         self.remote = remote
@@ -54,7 +64,7 @@ class Driven:
             latency=remote.latency,
             delays={"framing": FRAMING, "computing": 0},
         )
-        self.source = LiveCodec(model, Decoder(seed=3), wet=wet)
+        self.source = LiveCodec(model, Decoder(seed=3), wet=wet, density=density)
         self.engine = Engine([self.source], rate, heard=np.zeros(1 << 20, np.float32))
 
     def say(self, position: int, numbers: Floats, hop: int = HOP) -> None:
@@ -62,6 +72,9 @@ class Driven:
         answer = np.zeros((hop, 1), np.float32)
         answer[:NUMBERS, 0] = numbers
         self.link.write(position, answer)
+
+    def turn(self, number: int, value: float) -> None:
+        self.engine.send(message(MessageKind.CONTROL, self.engine.time, number=number, value=value))
 
     def play(self, frames: int) -> Floats:
         out = np.empty((frames, 2), np.float32)
@@ -123,7 +136,7 @@ def test_the_voice_falls_silent_where_nothing_comes_and_comes_back() -> None:
     assert np.abs(sounding[-HOP:]).max() > 0.01
     assert np.abs(gone[:HOP]).max() > 0.01  # it goes on as it was, at first
     assert np.abs(gone[-HOP:]).max() < 1e-5
-    assert live.source.counts == (6, 0, 1)
+    assert live.source.counts == (6, 0, 1, 0)
     ahead = live.remote.link.needed // HOP + 2
     for k in range(ahead, ahead + 8):
         live.say(k * HOP, record())
@@ -131,6 +144,125 @@ def test_the_voice_falls_silent_where_nothing_comes_and_comes_back() -> None:
     assert np.abs(back[-HOP:]).max() > 0.01
     assert live.source.counts.events > 10
     assert live.source.counts.outages == 1
+
+
+def test_a_peaky_voice_falls_silent_too() -> None:
+    """The gain is the mean of the envelope: what falls silent is its loudest knot, 9 nepers above."""
+    peaky = record(gain=-12.0)
+    peaky[2 + SHAPE.start : 2 + SHAPE.stop] = np.where(np.arange(24) == 5, 9.2, -0.4)
+    live = Driven()
+    for k in range(3):
+        live.say(k * HOP, peaky)
+    assert np.abs(live.play(4 * HOP)[-HOP:]).max() > 1e-3
+    assert np.abs(live.play(round(RATE * (PATIENCE_SECONDS + 0.3)))[-HOP:]).max() < 1e-6
+
+
+# ---- density ----
+
+
+@pytest.mark.parametrize("density", [1.0, 0.7, 0.5, 0.1])
+def test_a_share_of_the_events_is_played(density: float) -> None:
+    """To the bit what a decoder plays of the specification's events, each where its record ends."""
+    records = [record(f0=140.0 + 30.0 * np.sin(k), gain=-3.0 - k % 3) for k in range(24)]
+    events = thinned(events_of(np.stack(records)), density)
+    assert len(events) == pytest.approx(24 * density, abs=1)
+    assert events["time"][0] == 0
+    assert np.ptp(np.diff(events["time"])) <= STEPS  # evenly
+    live = Driven(density=density)
+    for k, numbers in enumerate(records):
+        live.say(k * HOP, numbers)
+    out = live.play(FRAMING + 24 * HOP)
+    begin = live.source.latency
+    want = played(events, len(out) - begin)
+    assert np.abs(want).max() > 0.01
+    np.testing.assert_array_equal(out[begin:], want)
+    assert live.source.counts == (len(events), 0, 0, 24 - len(events))
+
+
+def test_density_is_turned_by_a_controller_and_stays_through_a_reset() -> None:
+    live, said, counts = Driven(), 0, [0]
+    live.play(HOP)
+    for row in (
+        message(MessageKind.CONTROL, number=DENSITY, value=127.0),
+        message(MessageKind.CONTROL, number=DENSITY, value=63.5),
+        message(MessageKind.CONTROL, number=DENSITY, value=np.nan),
+        message(MessageKind.RESET),
+        message(MessageKind.CONTROL, number=DENSITY, value=0.0),
+    ):
+        row["time"] = live.engine.time
+        live.engine.send(row)
+        for _ in range(20):
+            live.say(said * HOP, record())
+            said += 1
+        live.play(20 * HOP)
+        counts.append(live.source.counts.events)
+    # The first of each, in and after the reset: one more or less, where the records stand in the blocks.
+    assert np.diff(counts).tolist() == pytest.approx([20, 10, 10, 10, 2], abs=1)
+    assert live.source.counts.outages == 0  # events that are left out have come all the same
+
+
+# ---- every knob, through the engine ----
+
+
+def through(number: int, value: float) -> Floats:
+    """A steady buzz at 150 Hz, half a second; the second half of it after a controller is turned."""
+    live = Driven()
+    for k in range(24):
+        numbers = record(f0=150.0 if k < 12 else 220.0)
+        numbers[2 + SHAPE.start : 2 + SHAPE.stop] = np.linspace(3.0, -3.0, 24)
+        live.say(k * HOP, numbers)
+    live.play(9 * HOP)
+    live.turn(number, value)
+    return live.play(14 * HOP)[2 * HOP :]
+
+
+def pitch(sound: Floats) -> float:
+    """Hertz: where the autocorrelation is highest."""
+    power = np.abs(np.fft.rfft(sound - sound.mean(), 1 << 16)) ** 2
+    return RATE / (100 + int(np.fft.irfft(power)[100:800].argmax()))
+
+
+def brightness(sound: Floats) -> float:
+    """Mean frequency, hertz."""
+    power = np.abs(np.fft.rfft(sound)) ** 2
+    return float((np.fft.rfftfreq(sound.size, 1 / RATE) * power).sum() / power.sum())
+
+
+def test_every_controller_does_what_its_row_says() -> None:
+    late = slice(6 * HOP, None)
+    plain = through(3, 0.0)
+    assert pitch(plain[late]) == pytest.approx(220.0, rel=0.01)
+    assert pitch(through(TRANSPOSE, 76)[late]) == pytest.approx(440.0, rel=0.01)
+    shifted = through(FORMANT, 52)
+    assert pitch(shifted[late]) == pytest.approx(220.0, rel=0.01)
+    assert brightness(shifted) < 0.9 * brightness(plain)
+    noisy = through(NOISE_SHARE, 127)[late]
+    period = round(RATE / 220.0)
+    assert np.corrcoef(plain[late][period:], plain[late][:-period])[0, 1] > 0.9
+    assert abs(np.corrcoef(noisy[period:], noisy[:-period])[0, 1]) < 0.7
+    assert pitch(through(FREEZE, 127)[late]) == pytest.approx(150.0, rel=0.01)
+    assert np.abs(through(WET, 0)[late]).max() < 1e-5
+    sparse = through(DENSITY, 0)
+    assert np.abs(sparse - plain).max() > 0.01
+    assert np.abs(sparse[late]).max() > 0.01
+
+
+@pytest.mark.parametrize("choose", [{}, {CHOICE: 127.0}])
+def test_a_key_plays_the_latest_or_a_chosen_event_of_the_voice(choose: dict[int, float]) -> None:
+    """The first half of the events has its lines below 1 kHz, the second above; then nothing comes, and keys play."""
+    live = Driven()
+    for k in range(12):
+        numbers = record(gain=-6.0)
+        numbers[2 + SHAPE.start : 2 + SHAPE.stop] = np.where((KNOTS < 1000.0) == (k < 6), 4.0, -8.0)
+        live.say(k * HOP, numbers)
+    live.play(14 * HOP + round(RATE * (PATIENCE_SECONDS + 0.2)))
+    for number, value in choose.items():
+        live.turn(number, value)
+    live.engine.send(message(MessageKind.NOTE_ON, live.engine.time, number=57, value=1.0))
+    sound = live.play(10 * HOP)[2 * HOP :]
+    assert np.abs(sound).max() > 0.01
+    assert pitch(sound) == pytest.approx(220.0, rel=0.01)
+    assert (brightness(sound) < 1000.0) == bool(choose)
 
 
 @pytest.mark.parametrize(
@@ -194,11 +326,61 @@ def test_what_it_refuses() -> None:
     model = SimpleNamespace(manifest=SimpleNamespace(answers="records", frame=384, name="x"))
     with pytest.raises(UsageError, match="wet share"):
         LiveCodec(model, Decoder(), wet=1.5)
+    for density in (0.0, 1.01, float("nan")):
+        with pytest.raises(UsageError, match="density"):
+            LiveCodec(model, Decoder(), density=density)
 
 
-def test_the_shipped_model_follows_a_voice() -> None:
-    """Without torch: pitch to half a semitone, level to 3 dB of 12, silence far below, all events playable."""
+# ---- the model that ships ----
+
+
+@pytest.fixture(scope="module")
+def shipped() -> StreamingModel:
     pytest.importorskip("onnxruntime", reason="models need onnxruntime")
+    return StreamingModel(load_manifest("codec"))
+
+
+def buzz(seconds: float) -> NDArray[np.float64]:
+    """200 Hz and its harmonics at 16 kHz, (N,)."""
+    t = np.arange(round(16000 * seconds)) / 16000
+    return 0.05 * sum(np.cos(2 * np.pi * 200.0 * h * t) / h for h in range(1, 25))
+
+
+def test_the_future_changes_nothing(shipped: StreamingModel) -> None:
+    """The shipped network and the decoder, from one sample on noise instead of the voice: the first sample of the
+    answer that differs is at most 25 ms earlier, the look-ahead; with 4.2 ms for rates and the record below 30."""
+    look_ahead = 400
+    for cut in (5000, 5380, 5768, 6001):
+        heard = buzz(0.6)
+        other = heard.copy()
+        other[cut:] = 0.5 * np.random.default_rng(cut).standard_normal(other.size - cut)
+        one, two = (render_events(encode_live(shipped, x), 16000.0, 0.6) for x in (heard, other))
+        differs = int(np.flatnonzero(one != two)[0])
+        assert cut - look_ahead <= differs <= cut + 384
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.9])
+def test_any_sound_is_answered_with_sound(shipped: StreamingModel, offset: float) -> None:
+    """Silence, an offset, a square wave at full scale, noise: finite, within full scale behind the limiter; silence is
+    below -60 dB, an offset is a hum that stays far below it."""
+    rng = np.random.default_rng(4)
+    square = np.sign(np.sin(2 * np.pi * 220.3 * np.arange(6000) / 16000))
+    parts = [np.zeros(6000), square, np.zeros(12000), rng.uniform(-1, 1, 6000)]
+    heard = np.clip(np.concatenate(parts) + offset, -1.0, 1.0)
+    events = check_events(encode_live(shipped, heard))
+    for rate in (16000.0, 48000.0):
+        out = played(events, round(heard.size / 16000 * rate), rate)
+        assert np.isfinite(out).all()
+        assert np.abs(out).max() <= 1.0
+        third = rate / 16000
+        quiet = [out[round(a * third) : round(b * third)] for a, b in ((2000, 5000), (18000, 23000))]
+        loud = out[round(8000 * third) : round(11000 * third)]
+        assert np.std(loud) > 0.02 or offset
+        assert all(np.std(q) < (1e-3 if not offset else 0.2) for q in quiet)
+
+
+def test_the_shipped_model_follows_a_voice(shipped: StreamingModel) -> None:
+    """Without torch: pitch to half a semitone, level to 3 dB of 12, silence far below, all events playable."""
     manifest = load_manifest("codec")
     assert Path(manifest.file).stat().st_size < 1_000_000
     assert (manifest.answers, manifest.frame, manifest.sample_rate, manifest.latency) == (
@@ -209,11 +391,9 @@ def test_the_shipped_model_follows_a_voice() -> None:
     )
     assert manifest.export is not None
     assert manifest.export.error < 1e-5
-    model = StreamingModel(manifest)
-    t = np.arange(16000) / 16000
-    voice = sum(np.cos(2 * np.pi * 200.0 * h * t) / h for h in range(1, 25)) * 0.05
+    voice = buzz(1.0)
     voice[:4000] = 0.0
-    loud, quiet = (check_events(encode_live(model, gain * voice)) for gain in (1.0, 0.25))
+    loud, quiet = (check_events(encode_live(shipped, gain * voice)) for gain in (1.0, 0.25))
     steady = slice(20, 38)
     assert abs(np.median(loud["vector"][steady, LN_F0]) - np.log(200.0)) < np.log(2.0) / 24
     assert abs(8.69 * np.median(loud["gain"][steady] - quiet["gain"][steady]) - 12.0) < 3.0

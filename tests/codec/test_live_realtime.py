@@ -78,7 +78,19 @@ class Witness(LiveCodec):
 
 def factory(folder: Path) -> tuple[Witness, Messages, int]:
     """All knobs, keys, the pedal, and a reset."""
-    controllers = [(91, 127), (16, 70), (17, 60), (18, 90), (64, 127), (64, 0), (91, 30)]
+    controllers = [
+        (91, 127),
+        (16, 70),
+        (17, 60),
+        (18, 90),
+        (64, 127),
+        (64, 0),
+        (66, 127),
+        (20, 1),
+        (19, 60),
+        (66, 0),
+        (91, 30),
+    ]
     rows = np.zeros(len(controllers) + 3, MESSAGE)
     rows["time"], rows["source"] = np.arange(len(rows)) * 900, -1
     rows["kind"] = [Kind.CONTROL] * len(controllers) + [Kind.NOTE_ON, Kind.NOTE_OFF, Kind.RESET]

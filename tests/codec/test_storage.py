@@ -18,7 +18,7 @@ from rtsynth.codec.quantiser import Quantiser
 from rtsynth.codec.storage import EventFile, pack, read_events, unpack, write_events
 from rtsynth.codec.strike_coding import StrikeQuantiser
 from rtsynth.errors import InputError, UsageError
-from tests.codec.made import same, spoken, struck
+from tests.codec.made import coded, same, spoken, struck
 
 FUZZED = 10_000
 
@@ -198,6 +198,7 @@ def test_ten_thousand_damaged_files_give_events_or_a_line() -> None:
     """Bytes changed, cut or put in, and the checksum put right, so that the damage is met by the reader itself."""
     rng = np.random.default_rng(11)
     whole = [pack(held(mixed()), "file-59"), pack(held(mixed()), "float"), pack(held(spoken(9)), "live-49")]
+    whole.append(pack(held(coded(6)), "file-59"))
     refused = 0
     for trial in range(FUZZED):
         data = bytearray(whole[trial % len(whole)])

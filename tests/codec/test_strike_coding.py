@@ -5,10 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtsynth.codec.event import ABSENT, BURST, EVENT, MODES, Events, Kind, check_events
+from rtsynth.codec.coding import name_for
+from rtsynth.codec.event import (
+    ABSENT,
+    BURST,
+    DAMPED_AFTER,
+    DAMPED_T60,
+    EVENT,
+    MODES,
+    Events,
+    Kind,
+    check_events,
+)
 from rtsynth.codec.strike_coding import DB, StrikeQuantiser
 
-QUANTISER = StrikeQuantiser()
+QUANTISER, DAMPED = StrikeQuantiser(), StrikeQuantiser(damped=True)
 
 
 def random_strikes(rng: np.random.Generator, count: int) -> Events:
@@ -50,11 +61,58 @@ def test_bits_give_back_what_quantise_said() -> None:
     )
 
 
-def test_quantising_again_changes_nothing() -> None:
-    events = random_strikes(np.random.default_rng(2), 200)
+def with_dampers(count: int, seed: int = 7) -> Events:
+    """Every third without."""
+    rng = np.random.default_rng(seed)
+    events = random_strikes(rng, count)
+    events["vector"][:, DAMPED_AFTER] = np.where(np.arange(count) % 3, rng.uniform(0.004, 30.0, count), 0.0)
+    events["vector"][:, DAMPED_T60] = rng.uniform(np.log(0.01), np.log(10.0), count)
+    events["vector"][::3, DAMPED_T60] = 0.0
+    return events
+
+
+def test_dampers_come_back_and_those_without_have_none() -> None:
+    events = with_dampers(300)
     level = float(events["gain"].max())
-    once = QUANTISER.quantise(events, level)
-    np.testing.assert_array_equal(QUANTISER.quantise(once, level), once)
+    count, bits = DAMPED.encode(events, level)
+    wanted = DAMPED.quantise(events, level)
+    np.testing.assert_array_equal(DAMPED.decode(count, bits, level), wanted)
+    check_events(wanted)
+    given, back = (e["vector"][:, [DAMPED_AFTER, DAMPED_T60]].astype(float) for e in (events, wanted))
+    assert not back[::3].any()
+    assert np.abs(given - back)[:, 0].max() <= 1.01 * 0.002
+    assert np.abs(given - back)[:, 1].max() <= 1.01 * 0.5 * np.log(1000.0) / 31
+    without = QUANTISER.quantise(events, level)
+    without["vector"][:, DAMPED_AFTER : DAMPED_T60 + 1] = back
+    np.testing.assert_array_equal(without, wanted)  # the other fields are the same
+
+
+def test_a_damper_that_falls_at_once_is_not_none() -> None:
+    event = with_dampers(2)[1:]
+    event["vector"][0, [DAMPED_AFTER, DAMPED_T60]] = 1e-4, -30.0
+    assert DAMPED.quantise(event, 0.0)["vector"][0, DAMPED_AFTER] == np.float32(0.004)
+
+
+def test_only_damped_strikes_need_the_coding_with_dampers() -> None:
+    events = with_dampers(4)
+    assert StrikeQuantiser.of(events).name == name_for(events, "file-59") == "damped"
+    assert StrikeQuantiser.of(events[:1]).name == name_for(events[:1], "file-59") == "strike"
+    assert name_for(events, "float") == "float"
+    assert (QUANTISER.bits, DAMPED.bits) == (273, 291)
+
+
+def test_files_of_before_there_were_dampers_are_still_read() -> None:
+    """The first bytes of such a file's chunk name the tables: they must not change."""
+    assert QUANTISER.fingerprint.hex() == "06787733"
+    assert DAMPED.fingerprint != QUANTISER.fingerprint
+
+
+@pytest.mark.parametrize("quantiser", [QUANTISER, DAMPED])
+def test_quantising_again_changes_nothing(quantiser: StrikeQuantiser) -> None:
+    events = with_dampers(200, 2)
+    level = float(events["gain"].max())
+    once = quantiser.quantise(events, level)
+    np.testing.assert_array_equal(quantiser.quantise(once, level), once)
 
 
 def test_every_number_is_within_half_a_step() -> None:
@@ -89,16 +147,17 @@ def test_what_a_scale_does_not_reach_goes_to_its_end() -> None:
     assert (quiet["vector"][0, 2:24:3] == ABSENT).all()
 
 
-def test_any_bits_are_refused_or_played() -> None:
+@pytest.mark.parametrize("quantiser", [QUANTISER, DAMPED])
+def test_any_bits_are_refused_or_played(quantiser: StrikeQuantiser) -> None:
     """2000 strings of bits, most of a length that fits: ValueError, or events that a decoder takes."""
     rng = np.random.default_rng(5)
     refused = 0
     for _ in range(2000):
         count = int(rng.integers(0, 4))
-        length = count * (QUANTISER.bits + 6) + int(rng.choice([0, 0, 0, 6, -1, -40, 300]))
+        length = count * (quantiser.bits + 6) + int(rng.choice([0, 0, 0, 6, -1, -40, 300]))
         bits = rng.integers(0, 2, max(length, 0)).astype(np.uint8)
         try:
-            events = QUANTISER.decode(count, bits, 0.0)
+            events = quantiser.decode(count, bits, 0.0)
         except ValueError:
             refused += 1
             continue

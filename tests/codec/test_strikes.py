@@ -11,8 +11,20 @@ from numpy.typing import NDArray
 
 from rtsynth.codec.bursts import Bursts, cells_of
 from rtsynth.codec.choice import choose
+from rtsynth.codec.dampers import find_knee
 from rtsynth.codec.decoder import render_events
-from rtsynth.codec.event import BURST, CONTROL, EVENT, MODES, Kind, as_events, check_events, strike
+from rtsynth.codec.event import (
+    BURST,
+    CONTROL,
+    DAMPED_AFTER,
+    DAMPED_T60,
+    EVENT,
+    MODES,
+    Kind,
+    as_events,
+    check_events,
+    strike,
+)
 from rtsynth.codec.onsets import find_onsets
 from rtsynth.codec.slots import Atoms, atoms_of, grouped, in_slots, ringing, vector_of
 from rtsynth.codec.strike_residual import residual_energy
@@ -114,7 +126,7 @@ def test_a_vector_holds_its_atoms() -> None:
 def test_the_energy_of_a_burst_is_what_the_decoder_plays() -> None:
     """The mean of 40 bursts, cells of 10 independent numbers or more: 2 dB are 7 standard deviations."""
     burst = [0.0, np.log(3000.0), np.log(600.0), np.log(0.4), 0.0]
-    events = as_events([strike(25 + 100 * k, -3.0, np.zeros((0, 3)), burst) for k in range(40)])
+    events = as_events([strike(25 + 100 * k, -3.0, np.zeros((0, 3)), burst, voice=k) for k in range(40)])
     frames = cell_frames(RATE)
     power = (
         frames.power(render_events(events, RATE, 16.2).astype(float)) @ erb_triangles(frames.n_fft, RATE).T
@@ -177,6 +189,47 @@ def test_fewer_strikes_are_the_same_ones() -> None:
     one, many = (encode_strikes(x, RATE, most=most) for most in (1, 16))
     assert len(one) == 1 < len(many)
     np.testing.assert_array_equal(one["vector"][0, MODES], many["vector"][0, MODES])
+
+
+# ---- dampers ----
+
+
+def let_go(after: float, t60: float, seconds: float = 0.9, rate: float = RATE) -> Array:
+    """A note that a damper falls on, 50 ms into the sound."""
+    since = np.arange(round(seconds * rate)) / rate - after
+    damped = note(seconds, 220.0, rate=rate) * np.exp(-np.log(1000.0) / t60 * np.maximum(since, 0.0))
+    return np.concatenate([np.zeros(round(0.05 * rate)), damped])
+
+
+@pytest.mark.parametrize(("after", "t60"), [(0.5, 0.15), (0.3, 0.6)])
+def test_a_damper_is_found_where_it_falls(after: float, t60: float) -> None:
+    """In 10 ms and a quarter of its t60; the partials are those of the free string, and the sum is the sound."""
+    x = let_go(after, t60)
+    events = check_events(encode_strikes(x, RATE))
+    found = np.unique(events["vector"][:, [DAMPED_AFTER, DAMPED_T60]], axis=0)
+    assert len(found) == 1  # one note, one damper
+    assert found[0, 0] == pytest.approx(after, abs=0.010)
+    assert np.exp(found[0, 1]) == pytest.approx(t60, rel=0.25)
+    atoms = atoms_of(events)
+    near = np.abs(atoms.frequency - 220.0) < 2.0
+    assert atoms.damping[near][np.argmax(atoms.amplitude[near])] == pytest.approx(2.0, rel=0.05)
+    played = render_events(events, RATE, x.size / RATE).astype(float)
+    late = slice(1600, None)  # an onset is moved to a control step
+    assert 10.0 * np.log10(np.sum((x - played)[late] ** 2) / np.sum(x[late] ** 2)) < -30.0
+    undamped = events.copy()
+    undamped["vector"][:, DAMPED_AFTER] = 0.0
+    assert residual_energy(x, RATE, undamped) > 3.0 * residual_energy(x, RATE, events)
+
+
+def test_what_rings_has_no_damper(encoded) -> None:
+    """Neither notes that ring over one another, nor beats, nor a treble that is gone before the bass."""
+    assert not encoded[2]["vector"][:, DAMPED_AFTER].any()
+    t = np.arange(round(1.5 * RATE)) / RATE
+    beating = note(1.5, 220.0) + note(1.5, 221.7)
+    gone = note(1.5, 220.0) * 0.1 + 0.2 * np.sin(2 * np.pi * 2500.0 * t) * np.exp(-25.0 * t)
+    for x in (beating, gone, np.zeros(t.size), 0.1 * np.random.default_rng(3).standard_normal(t.size)):
+        assert find_knee(x, RATE) is None
+    assert find_knee(let_go(0.5, 0.15)[800:], RATE) == pytest.approx(0.5, abs=0.05)
 
 
 # ---- what else may come ----

@@ -140,12 +140,14 @@ def test_extreme_states_have_finite_gradients() -> None:
     assert torch.isfinite(targets.grad).all()
 
 
-@pytest.mark.parametrize("rate", [16000.0, 48000.0])
-def test_modes_are_the_decoders(rate: float) -> None:
+@pytest.mark.parametrize(
+    ("rate", "damped"), [(16000.0, (0.0, 0.0)), (16000.0, (0.1, -2.0)), (48000.0, (0.05, -3.0))]
+)
+def test_modes_are_the_decoders(rate: float, damped: tuple[float, float]) -> None:
     rng = np.random.default_rng(10)
     no_burst = [ABSENT, 5.0, 5.0, -3.0, 0.0]
     modes = np.stack([rng.uniform(4, 9.5, 8), rng.uniform(-2, 1, 8), rng.uniform(-3, 0, 8)], axis=1)
-    events = as_events([strike(0, -1.0, modes, no_burst)])
+    events = as_events([strike(0, -1.0, modes, no_burst, damped=damped)])
     expected = render_events(events, rate, 0.3)
     gain, vector = torch.tensor(events["gain"]), torch.tensor(events["vector"])
     found = strike_modes(gain, vector, len(expected), rate)[0].numpy()
