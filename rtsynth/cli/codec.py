@@ -27,6 +27,9 @@ Force = Annotated[
     bool, Parameter(name=["--force", "-f"], show_default=False, help="Overwrite a file that is there.")
 ]
 EventsIn = Annotated[Path, Parameter(help="A .events file that `rtsynth codec encode` wrote.")]
+Model = Annotated[
+    Path | None, Parameter(help="Of the scheme `article`: another model than the shipped one, an .onnx file.")
+]
 Midi = Annotated[Path | None, Parameter(help="Write the onsets as notes to this .mid file.")]
 
 
@@ -53,6 +56,7 @@ def encode(
         Parameter(help="file-59, file-49 (bits a retarget), live-59, live-49, or float: all numbers kept."),
     ] = "file-59",
     refine: Annotated[bool, Parameter(show_default=False, help=REFINE)] = False,
+    model: Model = None,
     midi: Midi = None,
     scheduler: Annotated[str | None, Parameter(help=SCHEDULER)] = None,
     workers: Annotated[int | None, Parameter(help="Processes for a folder; else one a core.")] = None,
@@ -60,7 +64,7 @@ def encode(
     talk: Talk = TALK,
 ) -> int:
     """Encode a recording, or every recording below a folder: what is done already is not done again."""
-    asked = wish(events_per_second, rate_kbps, coding, scheme, refine)
+    asked = wish(events_per_second, rate_kbps, coding, scheme, refine, model)
     if recording.is_dir():
         if midi is not None:
             raise UsageError("--midi is of one recording: rtsynth codec info x.events --midi x.mid")
@@ -124,6 +128,7 @@ def decode(
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="A .wav, .flac, .ogg, … file.")],
+    model: Model = None,
     take: Take = TAKE,
     target: Target = TARGET,
     talk: Talk = TALK,
@@ -140,7 +145,9 @@ def decode(
 
     file = read_events(events)
     if file.scheme == ARTICLE:
-        return _decode_article(file, events, out, take, target, talk)
+        return _decode_article(file, events, out, model, take, target, talk)
+    if model is not None:
+        raise UsageError(f"{events} needs no model: leave --model out")
     _check_playable(file, events)
     announce_compiling(talk)
     with progress(f"Rendering {out.name}", talk) as update:
@@ -198,7 +205,9 @@ def info(events: EventsIn, /, *, midi: Midi = None, force: Force = False, talk: 
     return 0
 
 
-def _decode_article(file: EventFile, events: Path, out: Path, take: Take, target: Target, talk: Talk) -> int:
+def _decode_article(
+    file: EventFile, events: Path, out: Path, model: Path | None, take: Take, target: Target, talk: Talk
+) -> int:
     """By its own generator, a window an event; what --seed draws is the noise of its bursts."""
     import numpy as np
     import soxr
@@ -206,7 +215,7 @@ def _decode_article(file: EventFile, events: Path, out: Path, take: Take, target
     from rtsynth.codec.article import ArticleCodec, shipped
     from rtsynth.io.audio_files import AudioWriter
 
-    codec = ArticleCodec.load(shipped(), seed=take.seed)
+    codec = ArticleCodec.load(model or shipped(), seed=take.seed)
     rate = take.rate or float(file.rate)
     sound = codec.decode(file.events, round(file.seconds * codec.scheme.rate))
     sound = soxr.resample(sound, codec.scheme.rate, rate, quality="VHQ") * np.float32(

@@ -24,6 +24,11 @@ app = App(
     name="export", help="Export a trained network as a streaming ONNX file, once it is proved to stream."
 )
 
+app.command("rtsynth.cli.export_codec:codec", name="codec", help="Export what `rtsynth train codec` made.")
+app.command(
+    "rtsynth.cli.export_hifigan:hifigan", name="hifigan", help="A HiFi-GAN generator, to be streamed."
+)
+
 Out = Annotated[
     Path, Parameter(name=["--out", "-o"], help="The network, an .onnx file; its .toml goes beside it.")
 ]
@@ -68,35 +73,6 @@ def module(
             runs=runs,
             seed=seed,
             progress=update,
-        )
-    tell(exported, talk)
-    return 0
-
-
-@app.command
-def codec(
-    checkpoint: Annotated[Path, Parameter(help="What `rtsynth train codec` wrote.")],
-    /,
-    *,
-    out: Out,
-    tolerance: Tolerance = 1e-5,
-    runs: Runs = 25,
-    seed: Seed = 1,
-    force: Force = False,
-    talk: Talk = TALK,
-) -> int:
-    """Export a live encoder of the codec: rtsynth live FILE.onnx plays what it hears by its events."""
-    if not tolerance > 0.0 or runs < 1 or seed < 0:
-        raise UsageError("export takes --tolerance above 0, --runs from 1 and --seed from 0")
-    need_torch()
-    from rtsynth.training.codec import load_network
-    from rtsynth.training.export import check_out, export_module
-
-    check_out(out, force)
-    network = load_network(checkpoint)
-    with progress("Comparing the stream with the whole", talk) as update:
-        exported = export_module(
-            network, "codec", out, tolerance=tolerance, runs=runs, seed=seed, progress=update
         )
     tell(exported, talk)
     return 0

@@ -113,7 +113,11 @@ def _rise(length: int) -> Array:
 
 
 def _one(event: Events, render: Render, grid: Grid, count: int) -> Part:
-    """One event's own sound, computed at the start of time and put where it belongs."""
+    """One event's own sound: a code's in its place, for that decides it; else from the start of time, and put there."""
+    if event["kind"][0] == Kind.CODE:
+        whole = fitted(render(event, count / grid.rate), count)
+        start, end = (np.flatnonzero(whole)[[0, -1]] + [0, 1]).tolist() if whole.any() else (0, 0)
+        return Part(start, whole[start:end])
     shifted = event.copy()
     shifted["time"] %= SHIFT
     start = min(int(grid.sample(event["time"][0] - shifted["time"][0])), count)
@@ -122,8 +126,8 @@ def _one(event: Events, render: Render, grid: Grid, count: int) -> Part:
 
 
 def ringing_seconds(event: Events) -> float:
-    """How long an event (1,) is heard: a strike until -120 dB, a code without end."""
-    return float(strike_seconds(event)[0]) if event["kind"][0] == Kind.STRIKE else np.inf
+    """How long a strike (1,) is heard: until -120 dB."""
+    return float(strike_seconds(event)[0])
 
 
 def fitted(sound: NDArray[Any], count: int) -> Array:

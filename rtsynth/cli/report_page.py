@@ -100,7 +100,6 @@ def _player(caption: str, sound: Array, rate: float, peak: float) -> Player:
 
 def _figures(coded: Coded, decoded: Array, shares: list[Part]) -> list[tuple[str, str]]:
     known = summary(coded.file, 0)
-    struck = known["kinds"]["strike"] > 0  # alone, the noise of a burst is another draw
     counted = ", ".join(f"{count} {kind}" for kind, count in known["kinds"].items() if count)
     return [
         ("length", f"{coded.seconds:.2f} s at {coded.rate:g} Hz"),
@@ -109,10 +108,7 @@ def _figures(coded: Coded, decoded: Array, shares: list[Part]) -> list[tuple[str
         ("bits a second", f"{known['bits_per_second']:.0f}, {known['bits_per_event']:.1f} an event"),
         ("coding", ", ".join(known["codings"]) or "none"),
         ("redundant events (within 23 ms, same voice)", f"{100.0 * known['redundant']:.1f} %"),
-        (
-            "sum of the events alone against all decoded" + (" (bursts draw anew)" if struck else ""),
-            _against(decoded, added(shares, decoded.size)),
-        ),
+        ("sum of the events alone against all decoded", _against(decoded, added(shares, decoded.size))),
     ]
 
 

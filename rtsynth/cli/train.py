@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
@@ -13,14 +12,19 @@ from rtsynth.cli.flags import TALK, Talk
 from rtsynth.cli.output import emit, say
 from rtsynth.errors import UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rtsynth.training.codec import Recipe, Training
-    from rtsynth.training.corpus import Clip
-    from rtsynth.training.ranks import Ranks
+CODEC = "The codec's live encoder, or the published model. By torchrun: on several processes."
 
 app = App(name="train", help="Train a model by its recipe, and export it.")
+app.command("rtsynth.cli.train_hifigan:hifigan", name="hifigan", help="HiFi-GAN by its authors' recipe.")
+app.command("rtsynth.cli.train_codec:codec", name="codec", help=CODEC)
+app.command(
+    "rtsynth.cli.train_vocoder:vocoder", name="vocoder", help="Mel frames to sound, with little delay."
+)
+app.command("rtsynth.cli.train_music:music", name="music", help="A network that plays on: RNN or RNN-NADE.")
+app.command("rtsynth.cli.train_pen:pen", name="pen", help="A pen that writes what it reads.")
+app.command("rtsynth.cli.train_text:text", name="text", help="A network that goes on writing a text.")
+app.command("rtsynth.cli.train_waveform:waveform", name="waveform", help="A network that says raw sound.")
+app.command("rtsynth.cli.train_say:say", name="say", help="A network that reads aloud.")
 
 
 @app.command
@@ -55,91 +59,3 @@ def drive(
     say(talk, f"error to signal on sound not heard before: {listed}")
     tell(exported, talk)
     return 0
-
-
-@app.command
-def codec(
-    *,
-    data: Annotated[Path, Parameter(help="A folder of recordings of speech, of any rate.")],
-    out: Annotated[Path, Parameter(name=["--out", "-o"], help="The checkpoint, a .pt file.")],
-    updates: Annotated[
-        int, Parameter(help="Steps of the optimiser; a third of them on the analysis alone.")
-    ] = 4500,
-    seed: Annotated[int, Parameter(help="Of the weights at the start, and of what is drawn.")] = 1,
-    device: Annotated[str, Parameter(help="cpu, cuda or cuda:N.")] = "cpu",
-    resume: Annotated[
-        bool, Parameter(show_default=False, negative="", help="Go on from the checkpoint that is there.")
-    ] = False,
-    tensorboard: Annotated[Path | None, Parameter(help="Losses and sounds into this folder.")] = None,
-    force: Force = False,
-    talk: Talk = TALK,
-) -> int:
-    """The live encoder of the codec: learned from recordings, every fifth held out. By torchrun: on several processes.
-
-    Ctrl-C loses at most a hundred updates: go on with --resume.
-    """
-    if updates < 2 or seed < 0:
-        raise UsageError("train codec takes --updates from 2 and --seed from 0")
-    if out.suffix != ".pt":
-        raise UsageError(f"{out}: a checkpoint is a .pt file: -o {out.with_suffix('.pt')}")
-    need_torch()
-    from rtsynth.target import check_target
-    from rtsynth.training.codec import Recipe
-    from rtsynth.training.ranks import joined
-
-    check_target(out, force or resume)
-    recipe = Recipe(seed=seed, analysed_updates=updates // 3, sounding_updates=updates - updates // 3)
-    with joined(device) as ranks:
-        if not ranks.first:
-            talk = Talk(quiet=True)
-        return _train_codec(recipe, data, out, device, resume, tensorboard, ranks, talk)
-
-
-def _train_codec(
-    recipe: Recipe,
-    data: Path,
-    out: Path,
-    device: str,
-    resume: bool,
-    tensorboard: Path | None,
-    ranks: Ranks,
-    talk: Talk,
-) -> int:
-    from rtsynth.training import corpus
-    from rtsynth.training.codec import Training, train
-    from rtsynth.training.live_losses import held_out_losses
-
-    kept, held_out = corpus.recordings(data)
-    training = Training.resume(out, device, ranks) if resume else Training(recipe, device, ranks)
-    with progress("Analysing the recordings", talk) as update:
-        clips = corpus.load(kept, training.recipe.speeds, update)
-    unheard = corpus.load(held_out) if ranks.first else []
-    watch, close = _watching(training, tensorboard if ranks.first else None, unheard)
-    with progress("Training the live encoder", talk) as update:
-        network = train(training, clips, checkpoint=out, progress=update, watch=watch)
-    close()
-    if not ranks.first:
-        return 0
-    losses = held_out_losses(network, unheard)
-    if talk.json:
-        emit({"path": str(out), "updates": training.update, "seconds": training.seconds, "held_out": losses})
-        return 0
-    listed = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
-    say(
-        talk,
-        f"on {len(unheard)} recordings not trained on: {listed}. Next: rtsynth export codec {out} -o codec.onnx",
-    )
-    print(out)
-    return 0
-
-
-def _watching(
-    training: Training, folder: Path | None, unheard: list[Clip]
-) -> tuple[Callable[[int, dict[str, float]], None] | None, Callable[[], None]]:
-    """What is called after every update, and at the end."""
-    if folder is None:
-        return None, lambda: None
-    from rtsynth.training.curves import Curves
-
-    curves = Curves(folder, unheard[0])
-    return lambda update, losses: curves.write(update, losses, training.network), curves.close

@@ -17,7 +17,7 @@ from rtsynth.errors import InputError
 Array = NDArray[np.float64]
 
 STEP = round(CONTROL * RATE)  # samples a control step
-RANGE = np.log(10.0) * 65.0 / 20.0  # ln amplitude below the loudest knot at which envelopes end: 65 dB
+RANGE = np.log(10.0) * 85.0 / 20.0  # ln amplitude below the loudest knot at which envelopes end: 85 dB
 FAINTEST = -11.5  # ln amplitude a knot: -100 dB
 LARGEST_LOGIT = 8.0
 VOICE_MARGIN = 7  # steps
@@ -102,6 +102,6 @@ def logit(share: Array) -> Array:
 
 
 def _limited(envelope: Array) -> Array:
-    """No lower than 65 dB below the loudest knot of all, and not below -100 dB."""
+    """No lower than 85 dB below the loudest knot of all, and not below -100 dB."""
     floor = max(float(envelope.max(initial=FAINTEST)) - RANGE, FAINTEST)
     return np.maximum(envelope, floor)

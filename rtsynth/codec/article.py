@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsynth.codec.article_windows import HalfWindows, Magnitudes, Networks, Scheme, Sound, player
-from rtsynth.codec.event import DIMENSIONS, EVENT, Events, Kind
+from rtsynth.codec.event import EVENT, Events, Kind
 from rtsynth.errors import InputError, RateError
 from rtsynth.inference.graph import Graph, read_graph
 from rtsynth.inference.manifest import directory
@@ -25,7 +25,7 @@ from rtsynth.inference.session import one_line, runtime, session_options
 
 METADATA = "rtsynth-article"  # key of the scheme, JSON
 GENERATOR = ".generator.onnx"
-GAIN_STEP = 0.1  # neper
+SILENT = 1e-6  # peak, -120 dB, below which there is nothing to encode
 CHUNK = 1 << 16  # samples at once: hours of sound are never held twice
 
 
@@ -72,7 +72,7 @@ class ArticleCodec:
         if rate != self.scheme.rate:
             raise RateError(f"this model works at {self.scheme.rate} Hz, not {rate:g}: resample first")
         peak = float(np.abs(heard).max(initial=0.0))
-        if peak < 1e-6:
+        if peak < SILENT:
             return np.zeros(0, EVENT)
         stream = self.stream(level=peak)
         found = [stream.push(heard[k : k + CHUNK]) for k in range(0, heard.size, CHUNK)]
@@ -95,21 +95,12 @@ class ArticleCodec:
             out[first : first + kept.size] += math.exp(event["gain"]) * kept
         return out.astype(np.float32)
 
-    def quantised(self, events: Events, bits: int = 6) -> Events:
-        """What a decoder would be told with `bits` for each of the 32 numbers, and `bits_an_event` in all."""
-        low, high = (np.array(edge, np.float32) for edge in (self.scheme.low, self.scheme.high))
-        if low.shape != (DIMENSIONS,) or high.shape != low.shape:
-            raise InputError("this model does not state its numbers' ranges: export it again")
-        levels, width = (1 << bits) - 1, np.maximum(high - low, 1e-6)
-        told = events.copy()
-        share = np.clip((events["vector"] - low) / width, 0.0, 1.0)
-        told["vector"] = low + width * np.rint(share * levels) / levels
-        told["gain"] = GAIN_STEP * np.rint(events["gain"] / GAIN_STEP)
-        return told
-
-    def bits_an_event(self, bits: int = 6) -> int:
-        """Of the 32 numbers, of the gain over 64 steps (55 dB), and of the frames since the event before."""
-        return DIMENSIONS * bits + 6 + (self.scheme.half - 1).bit_length()
+    def on_frames(self, events: Events) -> Events:
+        """Codes moved to the nearest of the scheme's frames, where they can be decoded."""
+        moved = events.copy()
+        steps = self.scheme.control_steps
+        moved["time"] = np.rint(np.rint(events["time"] / steps) * steps)
+        return moved
 
     def _frames(self, events: Events) -> NDArray[np.int64]:
         exact = events["time"] / self.scheme.control_steps
@@ -125,9 +116,7 @@ def read_scheme(encoder: Path) -> Scheme:
     graph = read_graph(encoder)
     stated = graph.metadata.get(METADATA)
     if stated is None:
-        raise InputError(
-            f"{encoder} is no encoder of the article's scheme: rtsynth.training.article_export writes one"
-        )
+        raise InputError(f"{encoder} is no encoder of the article's scheme: rtsynth export codec writes one")
     try:
         scheme = msgspec.json.decode(stated.encode(), type=Scheme)
     except msgspec.DecodeError as error:

@@ -46,8 +46,6 @@ class Scheme(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refractory: Annotated[int, msgspec.Meta(ge=0, le=1 << 16)]  # frames
     mended: bool
     generator: str  # sha256 of its file
-    low: tuple[float, ...] = ()  # (32,): between these lie the numbers of what it learned from …
-    high: tuple[float, ...] = ()  # … and these
     card: str = ""
 
     @property

@@ -1,7 +1,7 @@
 """Codings: how the events of one kind and voice become bytes in a file, and how they come back.
 
 "float" keeps every number; "file-59", "file-49", "live-59", "live-49" are the quantiser's, for retargets; "strike" is
-that of strikes. docs/codec.md has the bits.
+that of strikes, "damped" where one has a damper, "code-4" that of codes. docs/codec.md has the bits.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsynth.codec.event import EVENT, Events, Kind
+from rtsynth.codec.event import DAMPED_AFTER, EVENT, Events, Kind
 from rtsynth.codec.quantiser import GAP_BITS, LONGEST_GAP, NAMES, Quantiser
 
 Bits = NDArray[np.uint8]  # of 0 and 1
 
-FLOAT, STRIKE = "float", "strike"
+FLOAT, STRIKE, DAMPED, CODE = "float", "strike", "damped", "code-4"
+_OWN = {Kind.STRIKE: STRIKE, Kind.CODE: CODE}  # codings of kinds that have one
 _PLAIN = np.dtype([("time", "<i8"), ("gain", "<f4"), ("vector", "<f4", EVENT["vector"].shape)])  # 140 bytes
 
 
@@ -38,21 +39,26 @@ class Coding(Protocol):
 @cache
 def coding(name: str) -> Coding:
     """By its name in a file; raises InputError for one that this version does not know."""
-    if name == STRIKE:
+    if name in (STRIKE, DAMPED):
         from rtsynth.codec.strike_coding import StrikeQuantiser
 
-        return StrikeQuantiser()
+        return StrikeQuantiser(damped=name == DAMPED)
+    if name == CODE:
+        from rtsynth.codec.code_coding import CodeQuantiser
+
+        return CodeQuantiser()
     return Plain() if name == FLOAT else Packed(Quantiser.load(name))
 
 
 def names() -> list[str]:
-    """Codings that may be asked for; strikes have one of their own."""
+    """Codings that may be asked for; strikes and codes have one of their own."""
     return [FLOAT, *NAMES]
 
 
-def name_for(kind: int, asked: str) -> str:
-    """The coding of events of a kind, where `asked` is what retargets are to have."""
-    return asked if kind == Kind.RETARGET else STRIKE if kind == Kind.STRIKE and asked != FLOAT else FLOAT
+def name_for(events: Events, asked: str) -> str:
+    """The coding of events of one kind, where `asked` is what retargets are to have."""
+    name = asked if asked == FLOAT else _OWN.get(Kind(events["kind"][0]), asked)
+    return DAMPED if name == STRIKE and events["vector"][:, DAMPED_AFTER].any() else name
 
 
 class Plain:

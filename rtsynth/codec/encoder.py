@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import soxr
 from numpy.typing import ArrayLike, NDArray
+from scipy.signal import lfilter
 
 from rtsynth.codec.analysis import STEP, Tracks, analyse, as_mono
 from rtsynth.codec.event import CONTROL, GAIN, LN_F0, RATE, SHAPE, SHARES, Events, target
@@ -28,6 +29,7 @@ FEWEST, MOST = 5.0, 60.0  # events a second
 PIECE = 15_000  # control steps: a minute
 CONTEXT = 250  # steps: a second of sound to both sides of a piece
 TAIL = 500  # steps: the cuts of the last two seconds of a piece are made again
+CONSTANT = 10.0  # hertz, -3 dB: what is slower is an offset, and no sound
 SAME = 0.02  # neper: a target this near to where the voice stays anyway says nothing
 
 
@@ -103,11 +105,15 @@ _HEARD = np.r_[GAIN, LN_F0, SHAPE, SHARES]
 
 
 def _resampled(blocks: Iterable[ArrayLike], rate: float) -> Iterator[Array]:
-    """Blocks at 16 kHz, one channel; InputError where there is not one sample."""
-    stream, count = None, 0
+    """Blocks at 16 kHz, one channel, without a constant; InputError where there is not one sample."""
+    stream, count, state = None, 0, np.empty(0)
     for block in blocks:
         mono = as_mono(block, rate)
+        if count == 0:
+            state = -mono[:1]  # as if the first sample had been there for ever: no step at the start
         count += mono.size
+        if mono.size:
+            mono, state = lfilter([1.0, -1.0], [1.0, -np.exp(-2.0 * np.pi * CONSTANT / rate)], mono, zi=state)
         if rate == RATE:
             yield mono
             continue

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rtsynth.codec.event import ABSENT, BURST, LN_F0, MODES, RAMP, SHARES, Kind
+from rtsynth.codec.event import ABSENT, BURST, DAMPED_AFTER, LN_F0, MODES, RAMP, SHARES, Kind
 from rtsynth.codec.storage import EventFile
 
 NEPER = 20.0 / np.log(10.0)  # dB
@@ -69,11 +69,14 @@ def _glide(event: Any, step: float) -> dict[str, Any]:
 
 def _stroke(event: Any, step: float) -> dict[str, Any]:
     modes = modes_of(event)
+    after = float(event["vector"][DAMPED_AFTER])
+    damper = {"damped_after": round(after, 3)} if after else {}
     return {
         "modes": len(modes),
         "frequencies": [round(float(f), 1) for f in np.exp(modes[:, 0])],
         "t60": round(float(np.exp(modes[:, 1].max(initial=-30.0))), 2),
         "burst_db": round(NEPER * float(event["vector"][BURST.start]), 1),
+        **damper,
     }
 
 

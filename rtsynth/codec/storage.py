@@ -51,7 +51,7 @@ class EventFile:
 def write_events(path: str | Path, file: EventFile, coding: str = "file-59", force: bool = False) -> int:
     """Write events, whole or not at all; returns the file's bytes.
 
-    Retargets go by `coding`, strikes by theirs, codes as they are; with "float" all as they are. Raises UsageError for
+    Retargets go by `coding`, strikes and codes by theirs; with "float" all as they are. Raises UsageError for
     another suffix or a file that is there (without `force`), InputError for events that no decoder plays or where it
     cannot be written.
     """
@@ -92,7 +92,7 @@ def read_events(path: str | Path) -> EventFile:
 def pack(file: EventFile, coding_name: str) -> bytes:
     """The file's bytes."""
     events = check_events(file.events)
-    chunks = [_chunk(part, coding(name_for(part["kind"][0], coding_name))) for part in _parts(events)]
+    chunks = [_chunk(part, coding(name_for(part, coding_name))) for part in _parts(events)]
     scheme = file.scheme.encode("ascii")
     if not 0 < len(scheme) <= 8 or not 0 < file.rate < 1 << 32 or not 0 <= file.seconds <= LONGEST_SECONDS:
         raise InputError("events need a scheme of up to 8 letters, a rate, and a length to be written")

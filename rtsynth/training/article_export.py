@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -53,30 +54,43 @@ class Written:
     error: float  # the largest of what was compared, of its largest number
     scheme: Scheme
 
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "path": str(self.encoder),
+            "generator": str(self.generator),
+            "bytes": self.encoder.stat().st_size + self.generator.stat().st_size,
+            "error": self.error,
+            "sample_rate": self.scheme.rate,
+            "latency": self.scheme.latency,
+            "mended": self.scheme.mended,
+            "card": self.scheme.card,
+        }
+
 
 def export(
     model: Article,
     out: Path,
     *,
-    ranges: tuple[Tensor, Tensor] | None = None,
     card: str = "",
+    tolerance: float = TOLERANCE,
     runs: int = 8,
     seed: int = 1,
 ) -> Written:
-    """`out`, an .onnx file, and the generator's beside it. Raises ThresholdError where a graph says something else.
-
-    `ranges`: least and largest of each of the 32 numbers, for `ArticleCodec.quantised`; article_training.ranges.
-    """
+    """`out`, an .onnx file, and the generator's beside it. Raises ThresholdError where a graph says something else."""
     model = rounded(model)
     generator = out.with_suffix(GENERATOR)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as folder:
         made = Path(folder) / out.name, Path(folder) / generator.name
         write(model, *made)
-        described = scheme(model.size, hashlib.sha256(made[1].read_bytes()).hexdigest(), ranges, card)
+        described = scheme(model.size, hashlib.sha256(made[1].read_bytes()).hexdigest(), card)
         _describe(made[0], described)
         error = parity(model, *made, runs, seed)
-        if error > TOLERANCE:
-            raise ThresholdError(f"{out} is not written: it differs by {error:.1e}, more than {TOLERANCE:g}")
+        if error > tolerance:
+            raise ThresholdError(
+                f"{out} is not written: a graph differs by {error:.1e} from its module, more than {tolerance:g}. "
+                "Allow it with --tolerance"
+            )
         for found, path in zip(made, (out, generator), strict=True):
             os.replace(found, path)
     return Written(out, generator, error, described)
@@ -103,10 +117,9 @@ def write(model: Article, encoder: Path, generator: Path) -> None:
     _convert(sounding, given, generator, ("vectors", "noise"), ("waves", "shifts"))
 
 
-def scheme(size: Size, generator: str, ranges: tuple[Tensor, Tensor] | None = None, card: str = "") -> Scheme:
-    low, high = ((), ()) if ranges is None else (tuple(edge.tolist()) for edge in ranges)
+def scheme(size: Size, generator: str, card: str = "") -> Scheme:
     fields = {name: getattr(size, name) for name in Scheme.__struct_fields__ if hasattr(size, name)}
-    return Scheme(schema=1, generator=generator, low=low, high=high, card=card, **fields)
+    return Scheme(schema=1, generator=generator, card=card, **fields)
 
 
 def parity(model: Article, encoder: Path, generator: Path, runs: int, seed: int) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,18 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rtsynth.errors import InputError
 from rtsynth.training.article import SMALL, Size
+from rtsynth.training.article_corpus import Sound, windows
 from rtsynth.training.article_loss import Adversary, article_loss, fooled, mended_loss, told_apart
 from rtsynth.training.article_model import Article
-from rtsynth.training.corpus import recordings
+from rtsynth.training.ranks import Ranks
 
-Sound = NDArray[np.float32]
-SILENCE = 10 ** (-45 / 20)  # of the peak: quieter beginnings and ends are cut off
-EDGE = 0.02  # seconds over which that is decided
 CLIP = 1.0  # largest norm of a gradient
 
 
@@ -49,12 +47,19 @@ def as_published(size: Size) -> Recipe:
     return Recipe(replace(size, mended=False, refractory=0), together=1, rate=1e-4, adversary_rate=1e-3)
 
 
+def recipe_of(size: Size, mended: bool = True, updates: int | None = None, seed: int = 1) -> Recipe:
+    """The shipped model's, or the published scheme's at this size."""
+    recipe = Recipe(size) if mended else as_published(size)
+    return replace(recipe, seed=seed, updates=recipe.updates if updates is None else updates)
+
+
 class Training:
     """A model while it learns; `update` after `update`."""
 
-    def __init__(self, recipe: Recipe, device: str = "cpu") -> None:
+    def __init__(self, recipe: Recipe, device: str = "cpu", ranks: Ranks = Ranks()) -> None:  # noqa: B008
         torch.manual_seed(recipe.seed)
-        self.recipe, self.device, self.done = recipe, device, 0
+        self.recipe, self.device, self.ranks, self.done = recipe, device, ranks, 0
+        self.seconds = 0.0  # spent
         self.curve: list[float] = []  # the loss of every update
         self.model = Article(recipe.size).to(device)
         self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.rate)
@@ -65,11 +70,11 @@ class Training:
 
     def update(self, sounds: Sequence[Sound]) -> float:
         """One step of the optimiser on windows drawn from the sounds: its loss."""
-        recipe = self.recipe
-        rng = np.random.default_rng([recipe.seed, self.done])
+        recipe, begun = self.recipe, time.monotonic()
+        rng = np.random.default_rng([recipe.seed, self.done, *([self.ranks.rank] if self.ranks.rank else [])])
         chance = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         torch.manual_seed(int(rng.integers(1 << 62)))  # of dropout
-        target = torch.from_numpy(windows(sounds, recipe, rng)).to(self.device)
+        target = torch.from_numpy(windows(sounds, recipe.size, recipe.windows, rng)).to(self.device)
         self._set_rate()
         alone = self.done >= (1.0 - recipe.alone) * recipe.updates
         together = 1 if alone else recipe.together
@@ -82,11 +87,13 @@ class Training:
             self._step(self.adversary_optimiser, self.adversary, told_apart(self.adversary, found, target))
         self.done += 1
         self.curve.append(float(loss.detach()))
+        self.seconds += time.monotonic() - begun
         return self.curve[-1]
 
     def _step(self, optimiser: torch.optim.Optimizer, module: nn.Module, loss: Tensor) -> None:
         optimiser.zero_grad()
         loss.backward()
+        self.ranks.average(module.parameters())
         if self.recipe.size.mended:
             nn.utils.clip_grad_norm_(module.parameters(), CLIP)
         optimiser.step()
@@ -104,6 +111,7 @@ class Training:
         state: dict[str, Any] = {
             "recipe": asdict(self.recipe),
             "done": self.done,
+            "seconds": self.seconds,
             "curve": self.curve,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -116,13 +124,14 @@ class Training:
         os.replace(part, path)
 
     @classmethod
-    def load(cls, path: Path, device: str = "cpu") -> Training:
+    def load(cls, path: Path, device: str = "cpu", ranks: Ranks = Ranks()) -> Training:  # noqa: B008
         """Weights only: a checkpoint cannot run code. InputError where it is none."""
         try:
             state = torch.load(path, map_location=device, weights_only=True)
             recipe = Recipe(**(state["recipe"] | {"size": Size(**state["recipe"]["size"])}))
-            found = cls(recipe, device)
+            found = cls(recipe, device, ranks)
             found.done, found.curve = int(state["done"]), list(state["curve"])
+            found.seconds = float(state["seconds"])
             found.model.load_state_dict(state["model"])
             found.optimiser.load_state_dict(state["optimiser"])
             if found.adversary is not None and found.adversary_optimiser is not None:
@@ -135,101 +144,69 @@ class Training:
 
 
 def train(
+    training: Training,
     sounds: Sequence[Sound],
-    recipe: Recipe,
     *,
     checkpoint: Path | None = None,
-    resume: bool = False,
-    every: int = 100,
-    device: str = "cpu",
-    progress: Callable[[float, float], None] | None = None,
+    every: int = 50,
+    progress: Callable[[float], None] | None = None,
+    watch: Callable[[int, dict[str, float]], None] | None = None,
 ) -> Training:
-    """To the recipe's end; `progress(share, loss)`. The checkpoint is written every so many updates and at the end."""
-    if resume and checkpoint is not None and checkpoint.is_file():
-        training = Training.load(checkpoint, device)
-        if training.recipe != recipe:
-            raise InputError(
-                f"{checkpoint} was made by another recipe: resume with its own, or name another file"
-            )
-    else:
-        training = Training(recipe, device)
-    while training.done < recipe.updates:
+    """Update to the recipe's end; a checkpoint every so many updates, and at the end. `watch(update, losses)`."""
+    updates, first = training.recipe.updates, training.ranks.first
+    while training.done < updates:
         loss = training.update(sounds)
-        if progress is not None:
-            progress(training.done / recipe.updates, loss)
-        if checkpoint is not None and (training.done % every == 0 or training.done == recipe.updates):
+        if watch is not None and first:
+            watch(training.done, {"total": loss})
+        if checkpoint is not None and first and (training.done % every == 0 or training.done == updates):
             training.save(checkpoint)
+        if progress is not None:
+            progress(training.done / updates)
     return training
 
 
-def ranges(training: Training, sounds: Sequence[Sound], count: int = 20) -> tuple[Tensor, Tensor]:
-    """Least and largest (32,) of the events' numbers, over random windows of the sounds."""
-    rng, chance, recipe = (
-        np.random.default_rng(training.recipe.seed),
-        torch.Generator().manual_seed(1),
-        training.recipe,
-    )
-    said = []
-    with torch.no_grad():
-        for _ in range(count):
-            target = torch.from_numpy(windows(sounds, recipe, rng)).to(training.device)
-            said.append(
-                training.model.decompose(target, chance, fit=recipe.size.mended).vectors.flatten(0, 1)
-            )
-    vectors = torch.cat(said)
-    return vectors.amin(dim=0), vectors.amax(dim=0)
+@torch.no_grad()
+def held_out_loss(training: Training, sounds: Sequence[Sound], count: int = 8) -> float:
+    """The energy that is left of windows of the sounds once all events are taken off, a share of what there was."""
+    recipe, rng, shares = training.recipe, np.random.default_rng(training.recipe.seed), []
+    for _ in range(count):
+        target = torch.from_numpy(windows(sounds, recipe.size, recipe.windows, rng)).to(training.device)
+        energies = training.model.decompose(
+            target, torch.Generator().manual_seed(1), fit=recipe.size.mended
+        ).energies
+        shares.append((energies[:, -1] / energies[:, 0].clamp(min=1e-12)).mean())
+    return float(torch.stack(shares).mean())
 
 
-def card(training: Training, seconds: float) -> str:
+@torch.no_grad()
+def sounding(training: Training, sound: Sound) -> Sound:
+    """What is made of the first window of a sound (N,): (window,)."""
+    recipe = training.recipe
+    window = np.pad(sound, (0, recipe.size.window))[: recipe.size.window]
+    target = torch.from_numpy(window)[None].to(training.device)
+    found = training.model.decompose(target, torch.Generator().manual_seed(1), fit=recipe.size.mended)
+    return found.sum[0].clamp(-1.0, 1.0).cpu().numpy()
+
+
+def is_article(checkpoint: Path) -> bool:
+    """Whether a checkpoint of the codec is of the article's scheme; what is none at all is left to its reader."""
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        return "size" in state["recipe"]
+    except Exception:  # torch and pickle raise what they like on a file that is none
+        return False
+
+
+def card(training: Training) -> str:
     """What the exported file says of how it was made."""
     recipe, size = training.recipe, training.recipe.size
     weights = sum(parameter.numel() for parameter in training.model.parameters())
-    last = training.curve[-100:]
+    mends = " --no-mended" * (not size.mended)
     return (
         f"The article's scheme{' with its mends' if size.mended else ''} at {size.rate} Hz: {weights} weights, "
         f"{size.steps} events in every {size.window / 2 / size.rate:.2f} s at most. "
-        f"Learned from {seconds:.0f} s of sound: {training.done} updates of {recipe.windows} window(s) "
-        f"of {size.window / size.rate:.1f} s, seed {recipe.seed}, Adam {recipe.rate:g}; "
-        f"loss {np.mean(training.curve[:20]):.3f} at first, {np.mean(last):.3f} at last."
+        f"Recipe: rtsynth train codec --scheme article{mends} --seed {recipe.seed} --updates {recipe.updates}; "
+        f"{training.done} updates of {recipe.windows} window(s) of {size.window / size.rate:.1f} s, "
+        f"Adam {recipe.rate:g}, in {training.seconds / 60:.0f} minutes; "
+        f"loss {np.mean(training.curve[:20]):.3f} at first, {np.mean(training.curve[-100:]):.3f} at last."
     )
-
-
-# ---- sound to learn from ----
-
-
-def sounds_of(folder: Path, rate: int) -> list[Sound]:
-    """The recordings of a folder that are not held out, each `prepared`."""
-    from rtsynth.io.hearing import read_heard
-
-    paths, _ = recordings(folder)
-    return [prepared(read_heard(path, rate), rate) for path in paths]
-
-
-def prepared(sound: Sound, rate: int) -> Sound:
-    """(N,) without the silence before and after, at peak 1."""
-    peak = float(np.abs(sound).max(initial=0.0))
-    if peak == 0.0:
-        return sound[:0]
-    block = round(EDGE * rate)
-    padded = np.pad(sound, (0, -sound.size % block)).reshape(-1, block)
-    loud = np.flatnonzero(np.abs(padded).max(axis=1) > SILENCE * peak)
-    return sound[loud[0] * block : (loud[-1] + 1) * block] / peak
-
-
-def windows(sounds: Sequence[Sound], recipe: Recipe, rng: np.random.Generator) -> Sound:
-    """(windows, window): random stretches of the recordings, one after the other, each `prepared`.
-
-    As published it is of one recording, random start, silence after its end, divided by its largest sample.
-    """
-    window = recipe.size.window
-    if recipe.size.mended:
-        whole = np.concatenate(list(sounds))
-        whole = np.tile(whole, -(-(window + 1) // whole.size))
-        return np.stack([whole[s : s + window] for s in rng.integers(0, whole.size - window, recipe.windows)])
-    cut = []
-    for number in rng.integers(0, len(sounds), recipe.windows):
-        sound = np.pad(sounds[number], (0, max(0, 2 * window - sounds[number].size)))
-        start = int(rng.integers(0, sound.size - window))
-        part = sound[start : start + window]
-        cut.append(part / (abs(float(part.max())) + 1e-8))
-    return np.stack(cut).astype(np.float32)

@@ -40,7 +40,7 @@ class Recipe:
 
     seed: int = 1
     width: int = 128
-    analysed_updates: int = 1500  # on the analysis
+    analysed_updates: int = 600  # on the analysis
     sounding_updates: int = 1200  # on the sound
     analysed_streams: int = 16
     analysed_frames: int = 64  # 1.5 s
@@ -52,6 +52,13 @@ class Recipe:
     quantiser: str = "live-59"  # that the sound is made through; "": none
     plain_share: float = 0.5  # of the updates on the sound that come before the quantiser does
     speeds: tuple[float, ...] = (0.75, 1.0, 1.15)  # at which every recording is played
+
+    @classmethod
+    def of(cls, updates: int | None = None, seed: int = 1) -> Recipe:
+        """The shipped model's, stretched to so many updates: a third of them on the analysis."""
+        if updates is None:
+            return cls(seed=seed)
+        return cls(seed=seed, analysed_updates=updates // 3, sounding_updates=updates - updates // 3)
 
     @property
     def updates(self) -> int:

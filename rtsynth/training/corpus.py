@@ -60,12 +60,17 @@ class Batch(NamedTuple):
 
 def recordings(folder: Path) -> tuple[list[Path], list[Path]]:
     """(to train on, held out): the audio files of a folder, sorted; every fifth is held out, from the first on."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = all_recordings(folder)
     if len(found) < 2:
         raise InputError(
             f"{folder} holds {len(found)} recordings: want 2 or more ({', '.join(sorted(SUFFIXES))})"
         )
     return [p for n, p in enumerate(found) if n % HELD_OUT], found[::HELD_OUT]
+
+
+def all_recordings(folder: Path) -> list[Path]:
+    """The audio files of a folder and its folders, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def load(

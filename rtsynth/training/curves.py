@@ -2,48 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
+from numpy.typing import NDArray
 
-from rtsynth.codec.event import RATE
 from rtsynth.errors import RtsynthError
-from rtsynth.training.corpus import Clip, stretch
-from rtsynth.training.live_encoder import LiveEncoder, numbers
-from rtsynth.training.live_losses import render
-from rtsynth.training.renderer import Renderer
 
 SECONDS = 4.0  # of sound
 EVERY = 250  # updates between two sounds
 
 
 class Curves:
-    """Writes below `folder`; close it. Raises RtsynthError where tensorboard is not installed."""
+    """Writes below `folder`; close it. Raises RtsynthError where tensorboard is not installed.
 
-    def __init__(self, folder: Path, clip: Clip) -> None:
+    original (N,) at `rate` hertz; `sound()`: what the model as it is makes of it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        original: NDArray[Any],
+        rate: int,
+        sound: Callable[[], NDArray[Any]],
+        every: int = EVERY,
+    ) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise RtsynthError(
-                f"no {error.name}: pip install tensorboard, or leave --tensorboard out"
+                f"no {error.name}: pip install 'rtsynth[train]', or leave --tensorboard out"
             ) from None
         self._writer = SummaryWriter(str(folder))
-        self._clip, self._renderer = clip, Renderer(RATE, SECONDS)
-        self._writer.add_audio("original", clip.samples[: round(SECONDS * RATE)], 0, RATE)
+        self._rate, self._sound, self._every = rate, sound, every
+        self._writer.add_audio("original", original[: round(SECONDS * rate)], 0, rate)
 
-    def write(self, update: int, losses: dict[str, float], network: LiveEncoder) -> None:
+    def write(self, update: int, losses: dict[str, float]) -> None:
         for name, loss in losses.items():
             self._writer.add_scalar(f"loss/{name}", loss, update)
-        if update % EVERY == 0:
-            self._writer.add_audio("held out", self._sound(network), update, RATE)
+        if update % self._every == 0:
+            self._writer.add_audio(
+                "held out", self._sound()[: round(SECONDS * self._rate)], update, self._rate
+            )
 
     def close(self) -> None:
         self._writer.close()
-
-    @torch.no_grad()
-    def _sound(self, network: LiveEncoder) -> np.ndarray:
-        frames = min(round(SECONDS * RATE) // network.frame, self._clip.samples.size // network.frame)
-        heard = stretch(self._clip, 0, frames).heard[None].to(network.classes.device)
-        rows = numbers(network.describe(lambda layer, x: layer.whole(x), heard)).cpu()
-        return render(rows, self._renderer)[0].clamp(-1.0, 1.0).numpy()

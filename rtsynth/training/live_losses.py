@@ -88,6 +88,15 @@ def _mean(values: Tensor, weight: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def sounding(network: LiveEncoder, clip: Clip, renderer: Renderer) -> np.ndarray:
+    """What the network's events make of a recording's beginning, as far as the renderer has noise: (N,)."""
+    frames = min(renderer.noise.shape[1], clip.samples.size) // FRAME
+    heard = stretch(clip, 0, frames).heard[None].to(network.classes.device)
+    rows = numbers(network.describe(lambda layer, x: layer.whole(x), heard)).cpu()
+    return render(rows, renderer)[0].clamp(-1.0, 1.0).numpy()
+
+
+@torch.no_grad()
 def held_out_losses(network: LiveEncoder, clips: Sequence[Clip]) -> dict[str, float]:
     """The analysis losses over whole recordings, not louder or quieter than they are."""
     found: list[dict[str, float]] = []

@@ -25,6 +25,11 @@ class Ranks(NamedTuple):
         """The one that writes files and speaks."""
         return self.rank == 0
 
+    def wait(self) -> None:
+        """Until every process has come so far."""
+        if self.size > 1:
+            distributed.barrier()
+
     def average(self, parameters: Iterable[Tensor]) -> None:
         """Replace the gradients by their mean over the processes."""
         if self.size == 1:

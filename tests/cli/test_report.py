@@ -87,6 +87,7 @@ def test_struck_sound_by_strikes(tmp_path: Path, inside: Inside) -> None:
     data = data_of(tmp_path / "p.html")
     assert any(abs(f - 500.0) < 5.0 for f in data["events"]["hertz"])
     assert data["movie"]["residual"][-1] < -10.0
+    assert data["stream"]["sound"] == "decoded"  # the live encoder is of speech
 
 
 def test_only_the_beginning_of_a_long_recording(recording: Path, tmp_path: Path, inside: Inside) -> None:
@@ -177,6 +178,47 @@ def test_the_stream_is_a_live_encoders_if_one_is_named(
     assert stream["times"] == pytest.approx(0.024 * np.arange(SECONDS / 0.024))
     assert stream["hertz"] == pytest.approx([220.0] * len(stream["times"]), abs=0.1)
     assert "and knows the 25 ms that follow" in out.read_text(encoding="utf-8")
+
+
+def test_speech_streams_by_the_shipped_encoder_unless_none_is_asked_for(
+    recording: Path, tmp_path: Path, inside: Inside
+) -> None:
+    pytest.importorskip("onnxruntime")
+    out, streams = tmp_path / "page.html", []
+    for flags in ([], ["--live", "none"]):
+        assert inside("report", recording, "-o", out, "-f", *flags).code == 0
+        streams.append(data_of(out)["stream"])
+    assert [stream["sound"] for stream in streams] == ["live", "decoded"]
+    assert streams[0]["latency"] == 0.025
+    assert streams[0]["times"] == pytest.approx(0.024 * np.arange(SECONDS / 0.024))
+    assert streams[1]["latency"] == 0.0
+
+
+# ---- the published scheme ----
+
+
+def test_the_published_schemes_events_are_a_page_and_their_sum_is_the_sound(
+    recording: Path, tmp_path: Path, inside: Inside
+) -> None:
+    """Encoded here, and from a file: the same page but for who made the events."""
+    pytest.importorskip("onnxruntime")
+    pages = tmp_path / "a.html", tmp_path / "b.html"
+    done = inside("report", recording, "-o", pages[0], "--scheme", "article", "--json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert (told["codings"], told["rate"]) == (["code-4"], 16000)
+    assert told["kinds"]["code"] == told["events"] > 5
+    text = pages[0].read_text(encoding="utf-8")
+    apart = re.search(r"sum of the events alone against all decoded.*?(-\d+) dB", text, re.DOTALL)
+    assert apart
+    assert int(apart[1]) < -90
+    data = data_of(pages[0])
+    assert data["stream"]["sound"] == "decoded"
+    assert data["movie"]["residual"][-1] < data["movie"]["residual"][0]
+    events = tmp_path / "in.events"
+    assert inside("codec", "encode", recording, "-o", events, "--scheme", "article").code == 0
+    assert inside("report", recording, "-o", pages[1], "--events", events).code == 0
+    assert data_of(pages[1]) == data
 
 
 def test_a_model_of_another_kind_is_refused(recording: Path, tmp_path: Path, inside: Inside) -> None:

@@ -10,7 +10,6 @@ from rtsynth.cli.report_events import Grid, Part
 from rtsynth.cli.report_movie import Analysis, movie
 from rtsynth.codec.decoder import render_events
 from rtsynth.codec.event import (
-    ABSENT,
     BURST,
     CONTROL,
     EVENT,
@@ -55,9 +54,9 @@ def test_the_shares_of_all_events_are_the_decoded_sound(events: Events, shares: 
 
 @pytest.mark.parametrize("rate", [16000.0, 22050.0])
 def test_the_shares_are_the_sound_of_the_decoder_itself(rate: float) -> None:
-    """Modes and voices; a burst's noise is another draw when the event sounds alone."""
+    """A burst's noise is its event's: the same draw when the event sounds alone."""
     events = in_order(np.concatenate([speech(SECONDS), notes(SECONDS, 3)]))
-    events["vector"][events["kind"] == Kind.STRIKE, BURST.start] = ABSENT
+    events["vector"][events["kind"] == Kind.STRIKE, BURST] = -1.0, 7.0, 6.0, -2.0, 2.0
     count = round(SECONDS * rate)
     shares = one_by_one.parts(events, lambda e, s: render_events(e, rate, s), Grid(rate, CONTROL), count)
     whole = render_events(events, rate, SECONDS).astype(float)

@@ -20,17 +20,24 @@ from rtsynth.codec.quantiser import Quantiser  # noqa: E402
 from rtsynth.errors import InputError  # noqa: E402
 from rtsynth.inference.model import StreamingModel  # noqa: E402
 from rtsynth.inference.pipeline import Pipeline  # noqa: E402
-from rtsynth.training import corpus, features  # noqa: E402
+from rtsynth.training import article_training, corpus, features  # noqa: E402
 from rtsynth.training.codec import Recipe, Training, load_network, train  # noqa: E402
 from rtsynth.training.export import Exported, export_module  # noqa: E402
 from rtsynth.training.features import FRAME, LONG, SHORT, Features, Fourier  # noqa: E402
 from rtsynth.training.live_encoder import LOOK_AHEAD, LiveEncoder, numbers  # noqa: E402
 from rtsynth.training.live_losses import pitch_shares, quantised, render  # noqa: E402
 from rtsynth.training.renderer import Renderer  # noqa: E402
+from tests.training import article_sounds  # noqa: E402
+from tests.training.article_sounds import words  # noqa: E402
 
 FRAMES = 12
+BRIEF = article_training.Recipe(article_sounds.TINY, updates=2, rate=1e-2)
 TINY = Recipe(width=16, analysed_updates=3, sounding_updates=2, analysed_streams=2, analysed_frames=8,
               sounding_streams=1, sounding_frames=8, noise_seconds=0.2, speeds=(1.0,))  # fmt: skip
+
+
+def published_weights(training: article_training.Training) -> np.ndarray:
+    return np.concatenate([p.detach().numpy().ravel() for p in training.model.parameters()])
 
 
 @pytest.fixture(autouse=True)
@@ -335,7 +342,9 @@ def test_checkpoints_that_are_none(tmp_path: Path) -> None:
 RANK = """
 import sys, torch
 torch.set_num_threads(1)
-from tests.training.test_live_encoder import TINY, clip, weights
+from tests.training.article_sounds import words
+from tests.training.test_live_encoder import BRIEF, TINY, clip, published_weights, weights
+from rtsynth.training import article_training
 from rtsynth.training.codec import Training
 from rtsynth.training.ranks import joined
 with joined("cpu") as ranks:
@@ -343,11 +352,15 @@ with joined("cpu") as ranks:
     for _ in range(2):
         training.step([clip()])
     weights(training).tofile(sys.argv[1] + str(ranks.rank))
+    published = article_training.Training(BRIEF, ranks=ranks)
+    for _ in range(2):
+        published.update([words(1 << 15)])
+    published_weights(published).tofile(sys.argv[1] + str(ranks.rank) + "article")
 """
 
 
 def test_two_processes_keep_the_same_weights(tmp_path: Path) -> None:
-    """And not those of one process: each of them has drawn its own."""
+    """And not those of one process: each of them has drawn its own. The live encoder's and the published model's."""
     root = Path(__file__).parents[2]
     script = tmp_path / "rank.py"
     script.write_text(RANK)
@@ -355,7 +368,7 @@ def test_two_processes_keep_the_same_weights(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*command, str(script), str(tmp_path / "weights")],
-        env=environment, cwd=root, capture_output=True, text=True, timeout=120, check=False,
+        env=environment, cwd=root, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     first, second = (np.fromfile(tmp_path / f"weights{rank}", np.float32) for rank in range(2))
@@ -364,3 +377,9 @@ def test_two_processes_keep_the_same_weights(tmp_path: Path) -> None:
     for _ in range(2):
         alone.step([clip()])
     assert np.abs(first - weights(alone)).max() > 1e-4
+    first, second = (np.fromfile(tmp_path / f"weights{rank}article", np.float32) for rank in range(2))
+    np.testing.assert_array_equal(first, second)
+    published = article_training.Training(BRIEF)
+    for _ in range(2):
+        published.update([words(1 << 15)])
+    assert np.abs(first - published_weights(published)).max() > 1e-4
