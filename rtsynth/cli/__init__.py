@@ -38,6 +38,12 @@ _VERBS = {
         "rtsynth.cli.report:report",
         "Show a recording as sparse events: one page that plays, offline.",
     ),
+    "generate": (
+        "rtsynth.cli.generate:app",
+        "Music, waveform, pen strokes or text out of a recurrent network.",
+    ),
+    "vocode": ("rtsynth.cli.vocode:vocode", "Mel frames, or those of a recording, through a vocoder."),
+    "say": ("rtsynth.cli.say:say", "Say English text, on a device while it is made, or to a file."),
     "train": ("rtsynth.cli.train:app", "Train a model by its recipe, and export it."),
     "export": ("rtsynth.cli.export:app", "Export a network as a streaming ONNX file, proved to stream."),
     "doctor": ("rtsynth.cli.doctor:doctor", "Check what this machine has and lacks for real-time sound."),

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 VOICES = 16  # of a preset that is named without a number
 DEFAULT, MODEL = ("piano:16", "bell:32", "gp"), "drive"  # the model where it is shipped
 SEED = 1
-PROMISED = ("codec", "vocoder", "rnn")  # names kept for models of those kinds
+VOCODER = "vocoder"  # the neural one that ships; the GP one is called gp
+PROMISED = ("codec",)  # names kept for models of those kinds
+RNN = "waveform"  # the shipped model that `rnn` stands for
 ON_CPU = "it runs on the processor alone"
 
 Heard = Callable[[float, float], "NDArray[np.float32]"]
@@ -74,6 +76,11 @@ def _loads_of(name: str, devices: Sequence[str], ears: Ears, manifest: str | Non
     from rtsynth.engine.latency import Load
     from rtsynth.inference.manifest import list_models
 
+    name = RNN if name == "rnn" else name
+    if name == VOCODER or (name.endswith(".onnx") and _is_vocoder(Path(name))):
+        for device in devices:
+            yield _neural_vocoder(name, device, ears)
+        return
     if name.endswith(".onnx") or name in list_models():
         for device in devices:
             yield _model(name, device, ears, manifest)
@@ -170,6 +177,26 @@ def _model(name: str, device: str, ears: Ears, manifest: str | None) -> Load:
 
         model = LiveModel(name, manifest=manifest, device=device, policy="silence")
         return contextlib.closing(LiveCodec(model, Decoder()))
+
+    return Load(Path(name).stem, device, make, heard=ears, worker=_worker)
+
+
+def _is_vocoder(path: Path) -> bool:
+    from rtsynth.inference.graph import read_graph
+    from rtsynth.vocoder.stream import KIND
+
+    return path.is_file() and read_graph(path).metadata.get("rtsynth.kind") == KIND
+
+
+def _neural_vocoder(name: str, device: str, ears: Ears) -> Load:
+    """One that takes mel frames, on those of what is heard."""
+    from rtsynth.engine.latency import Load
+    from rtsynth.vocoder.live import LiveVocoder
+
+    LiveVocoder.describe(name, None)  # what is wrong with it is said now, not after minutes
+
+    def make() -> contextlib.AbstractContextManager[Source]:
+        return contextlib.closing(LiveVocoder(name, device=device))
 
     return Load(Path(name).stem, device, make, heard=ears, worker=_worker)
 

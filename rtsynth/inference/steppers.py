@@ -53,6 +53,10 @@ class PlainStepper:
     def reset(self) -> None:
         self._states = list(self._starts)
 
+    def start(self, states: list[Tensor]) -> None:
+        """From these states on."""
+        self._states = list(states)
+
     def states(self) -> list[Tensor]:
         return self._states
 

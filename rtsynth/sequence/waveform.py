@@ -30,6 +30,9 @@ HIDDEN = {"tanh": 400, "gru": 227, "lstm": 195}  # of about 169,000 weights each
 FRAME = 160  # samples: 16 steps, 10 ms
 
 MOST_BIAS = 100.0  # from there on every draw is the mode
+LOUDEST = (
+    4.0  # deviations of what it was trained on: draws that are fed back are held within, or it may run away
+)
 AUDIBLE = 0.005  # peak, re full scale: -46 dB. From there on the network listens …
 FADING = (
     0.316  # … and for as long after, frame by frame, as a peak that falls by 10 dB a frame stays above it
@@ -78,8 +81,10 @@ class SlowGenerator:
         self._state = parameters.cell.step(self._past, self._state)
         mixed = mixture.diagonal(parameters.W @ self._state[0] + parameters.b, SAID, self._bias)
         uniform, normals = draws(self._seed, self._count, 1)
-        said = bounded(mixture.draw(mixed, uniform[0], normals[0]), parameters.scale)
-        fed = bounded(heard / parameters.scale, parameters.scale) if listens else said
+        full = 1.0 / parameters.scale
+        limit = full if listens else min(LOUDEST, full)
+        said = np.clip(mixture.draw(mixed, uniform[0], normals[0]), -limit, limit)
+        fed = np.clip(heard / parameters.scale, -full, full) if listens else said
         self._past = np.concatenate([self._past[SAID:], fed])
         self._count += 1
         return said * parameters.scale
@@ -123,11 +128,6 @@ def continued(
         if progress is not None:
             progress((number + 1) / frames)
     return np.concatenate(parts)[: len(heard) + count]
-
-
-def bounded(samples: Array, scale: float) -> Array:
-    """Held within full scale: nothing can run away."""
-    return np.clip(samples, -1.0 / scale, 1.0 / scale)
 
 
 def draws(seed: int, first: int, steps: int) -> tuple[Array, Array]:

@@ -34,6 +34,23 @@ def bivariate_loss(raw: Tensor, x: Tensor) -> Tensor:
     return -torch.logsumexp(functional.log_softmax(logits, dim=-1) + of_component, dim=-1)
 
 
+def draw(raw: Tensor, dimensions: int, generator: torch.Generator) -> Tensor:
+    """Draws (..., D) of what a network says, (..., K (1 + 2 D)). No gradient goes through them."""
+    components = raw.shape[-1] // (1 + 2 * dimensions)
+    width = components * dimensions
+    logits, means, log_deviations = raw.split([components, width, width], dim=-1)
+    weights = torch.softmax(logits, dim=-1).flatten(0, -2).cpu()
+    chosen = torch.multinomial(weights, 1, generator=generator).to(raw.device).view(*raw.shape[:-1], 1, 1)
+    mean, log_deviation = (
+        part.reshape(*raw.shape[:-1], components, dimensions)
+        .gather(-2, chosen.expand(*raw.shape[:-1], 1, dimensions))
+        .squeeze(-2)
+        for part in (means, log_deviations)
+    )
+    normals = torch.randn(mean.shape, generator=generator).to(raw.device)
+    return mean + torch.exp(log_deviation.clamp(*LOG_DEVIATION)) * normals
+
+
 def _standardised(means: Tensor, log_deviations: Tensor, x: Tensor, components: int) -> tuple[Tensor, Tensor]:
     """(x - mean) / deviation, (..., K, D), and the log of each component's scale, (..., K)."""
     shape = (*x.shape[:-1], components, x.shape[-1])

@@ -18,7 +18,7 @@ from rtsynth.cli.bench_text import table
 from rtsynth.engine import latency
 from rtsynth.engine.latency import Load
 from rtsynth.engine.timing import Row
-from rtsynth.errors import DeviceError, InputError, UsageError
+from rtsynth.errors import DeviceError, InputError
 from tests.cli.command import Inside
 from tests.data import shared
 from tests.engine.made_rows import row
@@ -184,7 +184,6 @@ def test_an_older_result_that_is_none(
         (["--device", "tpu"], 2, "want cpu, cuda"),
         (["--seconds", "0"], 2, "above 0"),
         (["--audio-in", "Microphone"], 2, "--audio-in file:Microphone"),
-        (["vocoder"], 2, "ships no vocoder model"),
         (["piano:0"], 2, "want 1 to 4096 voices"),
         (["nothing"], 5, "no preset named"),
         (["nothing.onnx"], 5, "nothing.onnx"),
@@ -211,8 +210,7 @@ def test_sources_are_named_as_they_are_typed() -> None:
     assert [load.refusal is None for load in found if load.device == "cpu"] == [True] * 4
     assert [load.source for load in found[4:]] == ["gp", "gp", "thru", "thru"]
     assert default_names()[:3] == list(DEFAULT)
-    with pytest.raises(UsageError):
-        loads(["rnn"], ["cpu"], Ears(), None)
+    assert [load.source for load in loads(["rnn"], ["cpu"], Ears(), None)] == ["waveform"]
 
 
 def test_a_file_is_heard_again_and_again(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_left_to_itself_it_neither_stops_nor_runs_away(alone: Array) -> None:
     assert levels.min() > 0.002
     assert levels.max() < 0.3
     assert abs(alone.mean()) < 0.01
-    assert abs(alone).max() <= 1.0
+    assert abs(alone).max() <= 0.37  # four deviations of what it was trained on
 
 
 def test_the_same_seed_is_the_same_sound_and_another_is_not(alone: Array) -> None:
