@@ -164,7 +164,9 @@ class Duet:
         """Keys that go on are held; the others end before new ones begin."""
         before = np.zeros_like(notes) if self._sounding is None else self._sounding
         top = np.flatnonzero(notes)[-1:]
-        rows = [self._message(Kind.NOTE_OFF, time, key, 0.5) for key in np.flatnonzero(before & ~notes).tolist()]
+        rows = [
+            self._message(Kind.NOTE_OFF, time, key, 0.5) for key in np.flatnonzero(before & ~notes).tolist()
+        ]
         for key in np.flatnonzero(notes & ~before).tolist():
             velocity = TOP_VELOCITY if key in top else VELOCITY
             rows.append(self._message(Kind.NOTE_ON, time, key, velocity))

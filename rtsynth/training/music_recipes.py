@@ -32,7 +32,7 @@ RECIPES = {
         decay=0.02,
         rate=4e-3,
         average=0.998,
-        updates=900,
+        updates=3000,
     ),
 }
 LONG_RATES = {"tanh": 4e-3, "gru": 5e-3, "lstm": 1e-2, "joint": 4e-3}

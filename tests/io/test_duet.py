@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
+from rtsynth.io.devices import find_output
 from rtsynth.io.duet import CHANNEL, LEAD_SECONDS, PAUSE_STEPS, Duet
+from rtsynth.io.performance import Performance
 from rtsynth.messages import Kind, Messages, message
 from rtsynth.sequence.music import KEYS, LOWEST, on_grid
+from tests.engine.probe import Probe
+from tests.io.test_midi_ports import Keyboard, wait_until
 
 RATE = 1000.0
 STEP = 500  # samples
@@ -132,7 +139,8 @@ def test_by_turns_it_waits_hears_the_phrase_and_goes_on_in_its_grid(engine: List
 def test_a_key_that_is_held_is_no_pause(engine: Listener) -> None:
     composer = Scale()
     made = duet(engine, composer, by_turns=True)
-    made.send(message(Kind.NOTE_ON, 0, 0, 60, 0.8))
+    play(engine, made, 60, 0, 300)
+    made.send(message(Kind.NOTE_ON, 300, 0, 64, 0.8))
     pass_time(engine, made, 10 * STEP)
     assert composer.count == 0
 
@@ -194,3 +202,26 @@ def test_it_starts_and_stops(engine: Listener) -> None:
     made.stop()
     made.stop()
     assert engine.composed() == [("on", 0, 21), ("off", 0, 21)]
+
+
+def test_a_keyboard_is_overheard_and_answered(jack_server: str, probe: Callable[[], Probe]) -> None:
+    """Through MIDI inputs, engine and device: one key is played and heard, the composer's sound after it."""
+    keys, source, composer, stop = Keyboard("Soloist"), probe(), Scale(), threading.Event()
+    with Performance(source, find_output("system"), sample_rate=48000) as performance:
+        performance.improvise(composer, 0.1, LOWEST, on_grid)
+        performance.listen("soloist")
+        thread = threading.Thread(target=lambda: performance.run(stop))
+        thread.start()
+        try:
+            assert wait_until(lambda: performance.engine.time > 4800)
+            keys.send("90 3C 40")
+            assert wait_until(lambda: source.active_voices == 1)
+            assert composer.count == 0
+            keys.send("80 3C 40")
+            assert wait_until(lambda: composer.count > 2)
+            assert composer.heard[0] == [60]
+            assert wait_until(lambda: source.active_voices == 1)
+        finally:
+            stop.set()
+            thread.join()
+            keys.unplug()
