@@ -78,7 +78,7 @@ def test_a_recording_it_never_heard(vocoder: Vocoder, path: object) -> None:
     samples, rate = soundfile.read(path)
     mel = mel_frames(samples, rate)
     said = vocoder.vocode(mel)
-    assert np.abs(mel_frames(said, rate) - mel).mean() < 0.36
+    assert np.abs(mel_frames(said, rate) - mel).mean() < 0.38
     assert abs(20.0 * math.log10(said.std() / samples.std())) < 1.0
     assert abs(said.mean()) < 1e-3
     assert np.abs(said).max() < 1.0
