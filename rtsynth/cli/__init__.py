@@ -30,6 +30,7 @@ _VERBS = {
     "codec": ("rtsynth.cli.codec:app", "A recording as a few dozen events a second, and back."),
     "demo": ("rtsynth.cli.demo:demo", "Hear the bundled piece on the piano, and keep it as demo.wav."),
     "presets": ("rtsynth.cli.presets:app", "List, show and check instruments."),
+    "log": ("rtsynth.cli.log:app", "List and show what was played: rtsynth render last plays it again."),
     "devices": ("rtsynth.cli.devices:devices", "List audio outputs and MIDI inputs."),
     "fill": ("rtsynth.cli.fill:fill", "Repair gaps in a recording from the sound on both sides."),
     "selftest": ("rtsynth.cli.selftest:selftest", "Prove that an instrument's sound follows its stated law."),
@@ -55,12 +56,14 @@ def build_app() -> App:
     from cyclopts import App, Parameter
 
     from rtsynth import __version__
+    from rtsynth.cli.config import apply
 
     app = App(
         name="rtsynth",
         help="Play Gaussian processes as instruments, in real time.",
         version=__version__,
         default_parameter=Parameter(negative=()),
+        config=apply,
         exit_on_error=False,
         print_error=False,
         result_action="return_value",

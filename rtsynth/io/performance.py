@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsynth.engine import Engine, Report
+from rtsynth.engine import Engine, Report, session_files
+from rtsynth.engine.session_log import SessionLog
 from rtsynth.io.devices import Device
 from rtsynth.io.duet import Composer, Duet, OnGrid
 from rtsynth.io.feeder import Feeder
+from rtsynth.io.heard_file import HeardFile
 from rtsynth.io.midi_clock import Clock, Follower
 from rtsynth.io.midi_files import MidiPiece
 from rtsynth.io.midi_ports import MidiInputs
@@ -72,6 +75,7 @@ class Outcome:
     recorded: Recorded | None
     outages: int = 0  # times the device went
     away_seconds: float = 0.0  # how long it was waited for, together
+    log: Path | None = None  # of what was played, where one was kept
 
 
 class Performance:
@@ -111,6 +115,8 @@ class Performance:
         self._follower: Follower | None = None
         self._tuning = TuningDecoder(tuning)
         self._recording: Recording | None = None
+        self._log: SessionLog | None = None
+        self._heard_file: HeardFile | None = None
         self._voices = 0
         self.engine.send(with_gain(np.concatenate([np.empty(0, MESSAGE), *self._tuning.start()]), gain_db))
         self._outlet = Outlet(self.engine, device, hearing, block=block, say=say)
@@ -158,6 +164,18 @@ class Performance:
         """Write all that is heard to a file; raises what `Recording` raises."""
         self._recording = Recording(self.engine, path, subtype=subtype, tags=tags, force=force, say=self._say)
 
+    def log(self, name: str, header: dict[str, Any], heard: HeardFile | None = None) -> Path:
+        """Keep a log of every message in the user's state folder, and with `heard` all that is heard; its path.
+
+        `header` says how the source was made (see SessionLog). Raises OSError where it cannot be written.
+        """
+        path = session_files.new_path(name)
+        hear = None if heard is None else heard.write
+        self._log = SessionLog(self.engine, path, header, hear=hear, say=self._say)
+        self._heard_file = heard
+        session_files.prune()
+        return path
+
     def run(
         self,
         stop: Event,
@@ -178,11 +196,28 @@ class Performance:
         recorded = self._recording.stop() if self._recording else None
         played = self.engine.time / self.engine.sample_rate
         report = self.engine.report()
-        return Outcome(ending, played, self._voices, report, recorded, self._outages, self._away_seconds)
+        log = self._end_log(ending, report)
+        return Outcome(ending, played, self._voices, report, recorded, self._outages, self._away_seconds, log)
+
+    def _end_log(self, ending: Ending | None, report: Report) -> Path | None:
+        if self._log is None:
+            return None
+        self._log.stop(
+            ending=ending.value if ending else "error",
+            late={cause.name.lower(): count for cause, count in report.late.items()},
+            late_messages=report.late_messages,
+            nan_samples=report.nan_samples,
+            peak=report.peak,
+        )
+        if self._heard_file:
+            self._heard_file.close()
+        return self._log.path if self._log.problem is None else None
 
     def _start(self) -> None:
         if self._recording:
             self._recording.start()
+        if self._log:
+            self._log.start()
         if self._feeder:
             self._feeder.start()
         self._outlet.start()
@@ -294,6 +329,7 @@ class Performance:
         if self._feeder:
             self._feeder.stop()
         self._outlet.close()
+        self._end_log(None, self.engine.report())
         self.engine.close()
 
     def __enter__(self) -> Performance:
