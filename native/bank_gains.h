@@ -196,9 +196,9 @@ static void NAME(steer)(const rt_rows_bank *bank, int32_t slot, const rt_voice *
                         REAL left, REAL right, REAL mix)
 {
     int64_t *steady = &bank->place[PLACES * slot + STEADY];
-    const bool changed = NAME(set_goal)(bank, slot, voice->key, voice->age + 1, left, right, mix);
+    const bool changed = NAME(set_goal)(bank, slot, voice->string, voice->age + 1, left, right, mix);
     if (changed) {
-        NAME(aim_all)(bank, slot, voice->key, alive);
+        NAME(aim_all)(bank, slot, voice->string, alive);
     } else if (!*steady || NAME(has_stopped)(bank, slot)) {
         NAME(stand_still)(bank, slot);
     }
@@ -206,7 +206,7 @@ static void NAME(steer)(const rt_rows_bank *bank, int32_t slot, const rt_voice *
     for (int32_t layer = 0; layer < bank->recorded; layer++) {
         double *curve = curve_of(bank, slot, layer);
         if (!changed && curve[MOVING] == 0.0) continue;
-        NAME(aim_curves)(bank, slot, voice->key, layer);
+        NAME(aim_curves)(bank, slot, voice->string, layer);
         curve[SLOPES] = 1.0;
     }
 }

@@ -112,7 +112,7 @@ static void NAME(paired_segment)(const rt_rows_bank *bank, int32_t slot, const r
     const REAL *noise = NAME(draw_noise)(bank, slot, voice, bank->paired_from, pairs);
     const bool moving = NAME(moves)(bank, slot);
     for (int32_t first = bank->paired_from; first < n; first += pairs)
-        NAME(add_noisy)(bank, slot, voice->key, first, pairs, noise, mono, moving);
+        NAME(add_noisy)(bank, slot, voice->string, first, pairs, noise, mono, moving);
 }
 
 /* A Gaussian to the states of kicked rows, at the end of the segment. Places are found for RT_SEGMENT segments at once. */
@@ -122,7 +122,7 @@ static void NAME(kick)(const rt_rows_bank *bank, int32_t slot, const rt_voice *v
     const int64_t *place = &bank->place[PLACES * slot], places = 2 * RT_SEGMENT * ((n - 1) / RT_WINDOW_ROWS + 1);
     const int64_t of_noisy = 2 * RT_SEGMENT * (n - (n - bank->paired_from) / 2 - bank->noisy_from);
     const int64_t t = bank->probe == RT_DRAW ? voice->age % RT_SEGMENT : 0;
-    const REAL *scale = NAME(law)(bank, voice->key, RT_NOISE) + first, *noise = bank->windows;
+    const REAL *scale = NAME(law)(bank, voice->string, RT_NOISE) + first, *noise = bank->windows;
     const bool both = place[FRESH] && place[TAKEN];
     if (count == 0) return;
     if (both) scale = NAME(find_shares)(bank, voice, first, count, scale);
@@ -163,7 +163,7 @@ static void NAME(probe_ahead)(const rt_rows_bank *bank, const rt_voice *voice, i
 static void NAME(fill_ahead)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice, REAL *ahead)
 {
     const int64_t *place = &bank->place[PLACES * slot];
-    const REAL deviation = *NAME(part)(bank->deviation, 1, voice->key), variance = NAME(variance)(bank, voice, 0);
+    const REAL deviation = *NAME(part)(bank->deviation, 1, voice->string), variance = NAME(variance)(bank, voice, 0);
     const int64_t at = 2 * (int64_t)bank->rows * slot;
     const REAL fresh = (REAL)sqrt(variance), taken = (REAL)sqrt(1 - variance);
     REAL *take = bank->take_noise;
@@ -188,7 +188,7 @@ static void NAME(innovations_segment)(const rt_rows_bank *bank, int32_t slot, co
     if (voice->age % RT_AHEAD == 0) NAME(fill_ahead)(bank, slot, voice, ahead);
     bank->loops.innovations(NAME(part)(bank->powers, 2 * RT_HALF, table * n),
                             NAME(part)(bank->turned, 2 * RT_HALF * n, table), NAME(part)(bank->half, 2 * n, table),
-                            NAME(part)(bank->gain, 2 * n, voice->key), NAME(part)(bank->response, RT_SEGMENT, voice->key),
+                            NAME(part)(bank->gain, 2 * n, voice->string), NAME(part)(bank->response, RT_SEGMENT, voice->string),
                             ahead + voice->age % RT_AHEAD * RT_SEGMENT, NAME(part)(bank->x, 2 * n, slot), bank->middle,
-                            NAME(part)(bank->segments, 2 * RT_SEGMENT, slot), n, bank->alive[voice->key]);
+                            NAME(part)(bank->segments, 2 * RT_SEGMENT, slot), n, bank->alive[voice->string]);
 }

@@ -26,7 +26,7 @@ static int32_t NAME(segment)(const rt_rows_bank *bank, int32_t slot, const rt_vo
 {
     int64_t *place = &bank->place[PLACES * slot];
     const int32_t alive = (int32_t)place[ALIVE];
-    const bool quiet = voice->age >= bank->quiet[voice->key];
+    const bool quiet = voice->age >= bank->quiet[voice->string];
     REAL *y = NAME(part)(bank->segments, 2 * RT_SEGMENT, slot);
     const bool mono = bank->mono && !place[SPREAD];
     for (int32_t t = 0; t < RT_SEGMENT; t++) y[t] = 0;
@@ -55,6 +55,7 @@ static int32_t NAME(bank_call)(const rt_rows_bank *bank, int32_t call, int32_t s
     switch (call) {
     case RT_BANK_SEGMENT: return NAME(segment)(bank, slot, voice, left, right, mix);
     case RT_BANK_START: NAME(start)(bank, slot, voice, left, right, mix); return 1;
-    default: NAME(turn)(bank, slot, voice); return 1;
+    case RT_BANK_TURN: NAME(follow)(bank, slot, voice, true); return 1;
+    default: NAME(follow)(bank, slot, voice, false); return 1;
     }
 }

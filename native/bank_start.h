@@ -14,14 +14,14 @@ static void NAME(probe)(const rt_rows_bank *bank, const rt_voice *voice, REAL *n
 static REAL NAME(variance)(const rt_rows_bank *bank, const rt_voice *voice, int32_t k)
 {
     if (voice->variance >= 0.0) return (REAL)voice->variance;
-    return bank->innovations ? (REAL)1 : NAME(law)(bank, voice->key, RT_VARIANCE)[k];
+    return bank->innovations ? (REAL)1 : NAME(law)(bank, voice->string, RT_VARIANCE)[k];
 }
 
 /* The keys of the voice's noise, the Gaussians of its start, and what it needs of the same of its key's take. */
 static void NAME(draw_start)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice)
 {
     const int32_t n = bank->rows;
-    const REAL *noise = NAME(law)(bank, voice->key, RT_NOISE);
+    const REAL *noise = NAME(law)(bank, voice->string, RT_NOISE);
     int64_t *place = &bank->place[PLACES * slot];
     uint32_t *keys = bank->keys + 2 * (int64_t)n * slot, *takes = bank->takes + 2 * (int64_t)n * slot;
     place[FRESH] = place[TAKEN] = 0;
@@ -35,7 +35,7 @@ static void NAME(draw_start)(const rt_rows_bank *bank, int32_t slot, const rt_vo
     if (bank->probe != RT_DRAW) NAME(probe)(bank, voice, bank->normals, 0, 2 * n);
     if (!place[TAKEN]) return;
     /* No note has a negative serial number. */
-    bank->loops.start(bank->seed, -1 - (int64_t)voice->key, n, takes, takes + n, bank->take_normals);
+    bank->loops.start(bank->seed, -1 - (int64_t)voice->string, n, takes, takes + n, bank->take_normals);
     if (bank->probe != RT_DRAW) NAME(probe)(bank, voice, bank->take_normals, RT_TAKE, 2 * n);
 }
 
@@ -57,7 +57,7 @@ static void NAME(mix_normals)(const rt_rows_bank *bank, int32_t slot, const rt_v
 /* Every row from its own two Gaussians. */
 static void NAME(ring)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice)
 {
-    const int32_t n = bank->rows, key = voice->key;
+    const int32_t n = bank->rows, key = voice->string;
     const REAL *z = bank->normals, *spread = NAME(law)(bank, key, RT_SPREAD);
     const REAL *mean_re = NAME(law)(bank, key, RT_MEAN_RE), *mean_im = NAME(law)(bank, key, RT_MEAN_IM);
     REAL *x = NAME(part)(bank->x, 2 * n, slot), *radius = NAME(part)(bank->radius, n, slot);
@@ -74,8 +74,8 @@ static void NAME(ring)(const rt_rows_bank *bank, int32_t slot, const rt_voice *v
 static void NAME(ring_pairs)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice)
 {
     const int32_t n = bank->rows, pairs = (n - bank->paired_from) / 2;
-    const REAL *z = bank->normals, *spread = NAME(law)(bank, voice->key, RT_SPREAD);
-    const REAL *re = NAME(law)(bank, voice->key, RT_LINK_RE), *im = NAME(law)(bank, voice->key, RT_LINK_IM);
+    const REAL *z = bank->normals, *spread = NAME(law)(bank, voice->string, RT_SPREAD);
+    const REAL *re = NAME(law)(bank, voice->string, RT_LINK_RE), *im = NAME(law)(bank, voice->string, RT_LINK_IM);
     REAL *x = NAME(part)(bank->x, 2 * n, slot);
     NAME(mix_normals)(bank, slot, voice, bank->paired_from);
     for (int32_t i = bank->paired_from; i < bank->paired_from + pairs; i++) {
@@ -104,7 +104,7 @@ static void NAME(take_units)(const rt_rows_bank *bank, int32_t slot, int32_t key
 static void NAME(ring_jointly)(const rt_rows_bank *bank, int32_t slot, const rt_voice *voice)
 {
     const int32_t size = 2 * bank->rows;
-    const REAL *z = bank->normals, *factor = NAME(part)(bank->start, (int64_t)size * size, voice->key);
+    const REAL *z = bank->normals, *factor = NAME(part)(bank->start, (int64_t)size * size, voice->string);
     REAL *x = NAME(part)(bank->x, size, slot);
     NAME(mix_normals)(bank, slot, voice, 0);
     for (int32_t i = 0; i < size; i++) {

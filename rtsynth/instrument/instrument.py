@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rtsynth.instrument.preset import Preset
 from rtsynth.source import Loop
+
+if TYPE_CHECKING:
+    from rtsynth.instrument.rows import Rows
+
+BRIGHTNESS_DB = 4.0  # an octave above the fundamental, at either end; as in native/voice.c
 
 
 class Instrument:
@@ -31,7 +37,7 @@ class Instrument:
         """
         from rtsynth.instrument import tables
         from rtsynth.instrument.stated import level_and_mix
-        from rtsynth.instrument.voices import Voices, VoicesConfig
+        from rtsynth.instrument.voices import Voices, VoicesConfig, routes
         from rtsynth.sampler.table import Bank
 
         self.sample_rate = sample_rate
@@ -47,6 +53,10 @@ class Instrument:
             level=curves[0].ctypes.data,
             mix=curves[1].ctypes.data,
             attack=self.preset.envelope.attack_ms * 1e-3 * sample_rate,
+            sample_rate=sample_rate,
+            a4=self.preset.tuning.a4,
+            vibrato_hz=self.preset.controllers.vibrato_hz,
+            routes=routes(self.preset.controllers),
             curve_points=curves.shape[1],
             slots=shape.slots,
             polyphony=self.preset.polyphony.voices,
@@ -87,17 +97,27 @@ class Instrument:
 
         Rows that ring are counted without a damper, as under the pedal; rows that live end by it alone.
         """
-        from rtsynth.instrument.rows import GRID, longest_ring, rows_of_key
+        from rtsynth.instrument.passage import damper_speed
+        from rtsynth.instrument.rows import GRID, longest_ring
 
         envelope = self.preset.envelope
-        keys = (rows_of_key(self.preset, note, self.sample_rate, self.alias) for note in range(128))
-        lasting = max(map(longest_ring, keys))
+        lasting = max(longest_ring(self._brightest(note)) for note in range(128))
         if not np.isfinite(lasting):
             if envelope.undamped_above < 128:
                 return -1
             lasting = 2e-3 * envelope.release_ms * 2.0 ** (abs(envelope.release_slope) * 67 / 12)
+            lasting /= damper_speed(0.0)
         # A segment may be half played at the note-off, and the last one is played to its end.
         return round(self.sample_rate * lasting) + 2 * GRID
+
+    def _brightest(self, note: int) -> Rows:
+        """The rows of a key as loud as the brightness control makes them."""
+        from rtsynth.instrument.rows import rows_of_key
+
+        rows = rows_of_key(self.preset, note, self.sample_rate, self.alias)
+        octaves = np.log2(np.maximum(rows.frequency / self.preset.frequency(note), 1.0))
+        gain = 10.0 ** (BRIGHTNESS_DB * octaves / 20.0)
+        return replace(rows, left=rows.left * gain, right=rows.right * gain)
 
     def probe(self, index: int) -> None:
         """Replace the Gaussians of the first note: none (-2), all 0 (-1), or number `index` 1 and all others 0.

@@ -4,7 +4,7 @@ What native/voices.c does to notes is written here a second time, in plain Pytho
 at pedal, wheel and its own status at the start of each of its segments of 32 samples, and its gains go in straight
 lines to where they are to be at the end. Notes draw their own Gaussians, so laws of notes add up; but for strikes of
 one key that share its take, and for a loop that a release leaves: `scenarios.left_out`. Messages are of one channel, in
-order of time; volume, expression and pan stand at their defaults.
+order of time; keys stand at their own pitch, and all controllers but variance, wheel and sustain at their defaults.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ Samples = NDArray[np.int64]
 
 VARIANCE, SUSTAIN = 1, 64  # controllers
 BEND_SEMITONES = 2.0  # range of the wheel at power-on
-STEAL_SEGMENTS = 8
+STEAL_SECONDS = 256.0 / 48000.0
+MIDDLE_VELOCITY = 64  # of a note-off: the damper falls in the preset's own time
 PEDAL_UP, PEDAL_DOWN = 0.2, 0.8  # of the pedal's way: dampers begin to lift, are clear
 ENDED = 1e-6  # a fade below it is the end of a voice
 NEVER = np.iinfo(np.int64).max
@@ -40,6 +41,7 @@ class Strike:
     velocity: float
     variance: float | None = None
     released: int = NEVER
+    damper_speed: float = 1.0
     stolen: int = NEVER
     fade: Array = field(default_factory=lambda: np.ones(1))
     bend: tuple[tuple[float, float], ...] = ()
@@ -60,6 +62,7 @@ def strikes(preset: Preset, messages: Messages, length: int, sample_rate: float)
             held = [s for s in struck if s.note == note and s.released == s.stolen == NEVER]
             for strike in held[:1]:
                 strike.released = time
+                strike.damper_speed = damper_speed(float(message["value"]))
     pedal, (turned, wheel) = _steps(messages, Kind.CONTROL, SUSTAIN), _steps(messages, Kind.BEND, 0)
     ratio = 2.0 ** (wheel * BEND_SEMITONES / 12.0)
     for strike in struck:
@@ -68,6 +71,11 @@ def strikes(preset: Preset, messages: Messages, length: int, sample_rate: float)
         seconds = (turned - strike.start) / sample_rate
         strike.bend = tuple(zip(seconds.tolist(), ratio.tolist(), strict=True))[1:]
     return struck
+
+
+def damper_speed(velocity: float) -> float:
+    """How fast a note-off of this velocity, 0…1, lets the damper fall, over the preset's own time."""
+    return 2.0 ** ((round(127.0 * velocity) - MIDDLE_VELOCITY) / MIDDLE_VELOCITY)
 
 
 def _make_room(preset: Preset, struck: list[Strike], time: int, note: int) -> None:
@@ -97,10 +105,12 @@ def _fade(
     envelope = preset.envelope
     seconds = envelope.release_ms * 1e-3 * 2.0 ** (envelope.release_slope * (strike.note - 60) / 12.0)
     rate = LN1000 / seconds * GRID / sample_rate if strike.note < envelope.undamped_above else 0.0
+    rate *= strike.damper_speed
+    fading = max(1.0, round(STEAL_SECONDS * sample_rate / GRID))  # segments
     stolen = starts >= strike.stolen
     damped = (starts >= strike.released) & ~stolen
     release = np.exp(-np.cumsum(damped * rate * _damper(preset, _standing(pedal, starts))))
-    steal = np.maximum(0.0, 1.0 - np.cumsum(stolen) / STEAL_SEGMENTS)
+    steal = np.maximum(0.0, 1.0 - np.cumsum(stolen) / fading)
     fade = np.append([1.0], release * steal)
     ended = np.cumsum(fade < ENDED) > 1  # the segment that ends below is still played
     return np.where(ended, 0.0, fade)

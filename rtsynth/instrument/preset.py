@@ -43,6 +43,7 @@ Decibel = Annotated[float, msgspec.Meta(ge=-120, le=60)]
 DecibelRange = Annotated[float, msgspec.Meta(ge=0, le=120)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
 NonNegativeCount = Annotated[int, msgspec.Meta(ge=0, le=256)]
+Destination = Literal["none", "variance", "vibrato", "brightness", "level"]
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -96,6 +97,16 @@ class Velocity(_Table, kw_only=True, frozen=True):
     range_db: DecibelRange = 36.0  # from the loudest to the softest
     brightness_db: DecibelRange = 0.0  # per octave above the reference, from the loudest to the softest
     reference: Hertz = 500.0
+
+
+class Controllers(_Table, kw_only=True, frozen=True):
+    """What a hand on the keyboard does to notes, beside striking them."""
+
+    modulation: Destination = "variance"  # CC 1
+    channel_pressure: Destination = "vibrato"
+    key_pressure: Destination = "vibrato"
+    timbre: Destination = "brightness"  # CC 74
+    vibrato_hz: Annotated[float, msgspec.Meta(gt=0, le=50)] = 5.5
 
 
 class Stereo(_Table, kw_only=True, frozen=True):
@@ -207,6 +218,7 @@ class Preset(_Table, kw_only=True, frozen=True):
     tuning: Tuning = Tuning()
     envelope: Envelope = Envelope()
     velocity: Velocity = Velocity()
+    controllers: Controllers = Controllers()
     stereo: Stereo = Stereo()
     layers: Annotated[tuple[AnyLayer, ...], msgspec.Meta(min_length=1, max_length=16)]
 
@@ -355,7 +367,8 @@ def list_presets() -> list[str]:
     return sorted(path.stem for path in directory().glob("*.toml"))
 
 
-def _path_of(name_or_path: str | Path) -> Path:
+def path_of(name_or_path: str | Path) -> Path:
+    """Where a preset lies, by its name (a shipped one) or its path. Raises InputError where there is none."""
     text = str(name_or_path)
     if text.endswith(".toml") or "/" in text:
         path = Path(text)
@@ -375,7 +388,7 @@ def load(name_or_path: str | Path) -> Preset:
 
     Raises InputError with file, line and field where it is not a valid preset, or its file of strokes is not one.
     """
-    path = _path_of(name_or_path)
+    path = path_of(name_or_path)
     return parse(path.read_bytes(), str(path), path.parent)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, Structure, c_double, c_int32, c_void_p
+from ctypes import POINTER, Array, Structure, c_double, c_int32, c_void_p
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsynth import native
 from rtsynth.errors import RtsynthError
+from rtsynth.instrument.preset import Controllers
 from rtsynth.source import Loop
 
 COUNTS = ("notes", "active", "steals", "cuts", "bad_voices")  # enum rt_voices_count
+GESTURES = ("modulation", "channel_pressure", "key_pressure", "timbre")  # enum rt_gesture
+DESTINATIONS = ("none", "variance", "vibrato", "brightness", "level")  # enum rt_destination
 
 
 class VoicesConfig(Structure):
@@ -26,12 +29,17 @@ class VoicesConfig(Structure):
         ("level", c_void_p),
         ("mix", c_void_p),
         ("attack", c_double),
+        ("sample_rate", c_double),
+        ("a4", c_double),
+        ("vibrato_hz", c_double),
+        ("routes", c_int32 * len(GESTURES)),
         ("curve_points", c_int32),
         ("slots", c_int32),
         ("polyphony", c_int32),
         ("per_key", c_int32),
         ("half_pedal", c_int32),
         ("wide", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -43,6 +51,12 @@ _SIGNATURES: native.Signatures = {
     "rt_voices_loop": (None, [c_void_p, c_void_p, c_int32, c_void_p, c_void_p, c_int32]),
     "rt_voices_layout": (None, [c_void_p]),
 }
+
+
+def routes(controllers: Controllers) -> Array[c_int32]:
+    """Where a preset sends each gesture, as `VoicesConfig` has it."""
+    chosen = (DESTINATIONS.index(getattr(controllers, gesture)) for gesture in GESTURES)
+    return (c_int32 * len(GESTURES))(*chosen)
 
 
 def library() -> ctypes.CDLL:

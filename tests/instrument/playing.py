@@ -18,7 +18,7 @@ RATE = 48000.0
 LEVEL = 0.1  # amplitude of a steady note at full velocity, in each channel
 
 # Controllers
-VARIANCE, VOLUME, PAN, EXPRESSION, SUSTAIN = 1, 7, 10, 11, 64
+VARIANCE, VOLUME, PAN, EXPRESSION, SUSTAIN, SOSTENUTO, SOFT, TIMBRE = 1, 7, 10, 11, 64, 66, 67, 74
 SOUND_OFF, RESET_CONTROLLERS, NOTES_OFF = 120, 121, 123
 
 
@@ -43,16 +43,29 @@ def steady(
     )
 
 
+# Instruments of `steady` that no player has any more: hundreds of tests want one, and to prepare it takes longer.
+_idle: dict[Any, list[Instrument]] = {}
+
+
 class Player:
     """An instrument, the messages it is still to be given, and nothing else."""
 
     def __init__(
         self, preset: Preset, seed: int = 1, *, sample_rate: float = RATE, real: Any = np.float32
     ) -> None:
-        self.instrument = Instrument(preset, seed)
-        self.instrument.prepare(sample_rate, real=real)
+        self._made_of = (preset, seed, sample_rate, real) if preset.name == "steady" else None
+        if idle := _idle.get(self._made_of):
+            self.instrument = idle.pop()
+            self.instrument.reset()
+        else:
+            self.instrument = Instrument(preset, seed)
+            self.instrument.prepare(sample_rate, real=real)
         self._real = real
         self._due = np.empty(0, MESSAGE)
+
+    def __del__(self) -> None:
+        if self._made_of:
+            _idle.setdefault(self._made_of, []).append(self.instrument)
 
     def send(self, kind: int, number: int = 0, value: float = 0.0, channel: int = 0) -> None:
         """Due at the next sample that is played."""
@@ -62,8 +75,8 @@ class Player:
     def on(self, key: int, velocity: float = 1.0, channel: int = 0) -> None:
         self.send(Kind.NOTE_ON, key, velocity, channel)
 
-    def off(self, key: int, channel: int = 0) -> None:
-        self.send(Kind.NOTE_OFF, key, 0.5, channel)
+    def off(self, key: int, channel: int = 0, velocity: float = 0.5) -> None:
+        self.send(Kind.NOTE_OFF, key, velocity, channel)
 
     def control(self, controller: int, value: float, channel: int = 0) -> None:
         self.send(Kind.CONTROL, controller, value, channel)
@@ -71,16 +84,30 @@ class Player:
     def bend(self, value: float, channel: int = 0) -> None:
         self.send(Kind.BEND, 0, value, channel)
 
+    def press(self, value: float, channel: int = 0, key: int | None = None) -> None:
+        """Aftertouch, 0…127, of the channel, or of a key."""
+        self.send(Kind.CHANNEL_PRESSURE if key is None else Kind.KEY_PRESSURE, key or 0, value, channel)
+
+    def tune(self, key: int, pitch: float, channel: int = 0, *, held: bool = False) -> None:
+        """A key to a fractional MIDI note; with `held`, where it sounds already too."""
+        self.send(Kind.TUNE, key, pitch, channel)
+        self._due["option"][-1] = held
+
     def registered(self, msb: int, lsb: int, channel: int = 0) -> None:
         """Choose a registered parameter; 0, 0 is the range of the wheel."""
         self.control(101, msb, channel)
         self.control(100, lsb, channel)
 
-    def bend_range(self, semitones: int, cents: int = 0, channel: int = 0) -> None:
-        self.registered(0, 0, channel)
-        self.control(6, semitones, channel)
-        self.control(38, cents, channel)
+    def enter(self, parameter: int, msb: int, lsb: int | None = None, channel: int = 0) -> None:
+        """Give a registered parameter a value, then choose none."""
+        self.registered(0, parameter, channel)
+        self.control(6, msb, channel)
+        if lsb is not None:
+            self.control(38, lsb, channel)
         self.registered(127, 127, channel)
+
+    def bend_range(self, semitones: int, cents: int = 0, channel: int = 0) -> None:
+        self.enter(0, semitones, cents, channel)
 
     def play(self, frames: int) -> Array:
         """The next samples, (2, frames)."""

@@ -192,7 +192,7 @@ def _unregistered(player: Player) -> None:
 
 
 def _another_parameter(player: Player) -> None:
-    player.registered(0, 2)
+    player.registered(0, 5)
     player.control(6, 12)
 
 

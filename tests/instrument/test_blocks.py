@@ -15,7 +15,7 @@ from rtsynth.engine import Engine
 from rtsynth.instrument import Instrument, Preset, load
 from rtsynth.instrument.preset import Partials, Polyphony, Stereo
 from rtsynth.messages import Kind, Messages, message, sort_by_time
-from tests.instrument.playing import RATE, SUSTAIN, VARIANCE
+from tests.instrument.playing import RATE, SOFT, SOSTENUTO, SUSTAIN, TIMBRE, VARIANCE
 from tests.instrument.recorded import preset_of, stroke
 
 FRAMES = 7000
@@ -55,13 +55,18 @@ def score() -> Messages:
         rows.append(message(Kind.NOTE_ON, start, channel, key, float(rng.uniform(0.1, 1.0))))
         rows.append(message(Kind.NOTE_OFF, start + length, channel, key, 0.5))
     rows += [message(Kind.NOTE_ON, 3001, 1, 50 + i, 0.3) for i in range(24)]
-    for controller in (SUSTAIN, SUSTAIN, 7, 10, 11):
+    for controller in (SUSTAIN, SUSTAIN, SOSTENUTO, SOFT, TIMBRE, 7, 10, 11):
         at, value = int(rng.integers(0, FRAMES)), float(rng.integers(0, 128))
         rows.append(message(Kind.CONTROL, at, int(rng.integers(0, 3)), controller, value))
     for _ in range(12):
         at, value = int(rng.integers(0, FRAMES)), float(rng.uniform(-1, 1))
         rows.append(message(Kind.BEND, at, int(rng.integers(0, 3)), 0, value))
     rows.append(message(Kind.CONTROL, 6500, 0, 120, 0))
+    for kind in (Kind.CHANNEL_PRESSURE, Kind.KEY_PRESSURE, Kind.TUNE):
+        for _ in range(6):
+            at, key, value = int(rng.integers(0, FRAMES)), int(rng.integers(40, 90)), rng.uniform(40, 90)
+            rows.append(message(kind, at, int(rng.integers(0, 3)), key, float(value)))
+            rows[-1]["option"] = kind == Kind.TUNE and at % 2
     rows += [
         message(Kind.CONTROL, at, channel, VARIANCE, at % 128)
         for at, channel in ((1000, 0), (2003, 1), (4021, 1))

@@ -267,8 +267,9 @@ def test_the_channel_modes_let_go_too(mode: int) -> None:
     assert player.active == 0
 
 
-@pytest.mark.parametrize("controller", [0, 1, 2, 32, 65, 66, 67, 74, 119, 122])
-def test_other_controllers_do_nothing_yet(controller: int) -> None:
+@pytest.mark.parametrize("controller", [0, 1, 2, 5, 32, 65, 66, 67, 68, 71, 91, 119, 122])
+def test_other_controllers_do_nothing_to_a_held_note(controller: int) -> None:
+    """Those of notes to come, of pedals that hold no key up, and of nothing here."""
     player, other = Player(steady()), Player(steady())
     for each in (player, other):
         each.on(60)

@@ -10,10 +10,13 @@ import pytest
 
 import rtsynth
 from rtsynth.instrument import Instrument, load
+from rtsynth.instrument.preset import Envelope, Polyphony
 from rtsynth.messages import MESSAGE, Kind
 from rtsynth.sampler.noise import SEGMENT
 from tests.instrument.playing import (
     LEVEL,
+    NOTES_OFF,
+    SOSTENUTO,
     SOUND_OFF,
     SUSTAIN,
     Player,
@@ -107,10 +110,12 @@ def garbage() -> list[tuple[Any, ...]]:
     notes = [
         (0, value, number, kind, 0, 0, 0) for value in values for number in numbers for kind in (0, 1, 2)
     ]
-    bends = [(0, math.nan, 0, 3, 0, 0, 0)]
+    hands = [(0, math.nan, 60, kind, 0, 0, 0) for kind in (3, 5, 6)]
     controls = [(0, math.nan, number, 2, 0, 0, 0) for number in range(120)]
-    kinds = [(0, 1.0, 60, kind, 0, 0, 0) for kind in (4, 5, 6, 8, 16, 99, 255)]
-    return [*notes, *bends, *controls, *kinds]
+    keys = [(0, 60.0, number, kind, 0, 0, 1) for number in numbers for kind in (6, 8)]
+    tunings = [(0, value, 60, 8, 0, 0, 1) for value in (math.inf, -math.inf)]
+    kinds = [(0, 1.0, 60, kind, 0, 0, 0) for kind in (4, 9, 16, 99, 255)]
+    return [*notes, *hands, *controls, *keys, *tunings, *kinds]
 
 
 def test_garbage_is_harmless() -> None:
@@ -127,6 +132,47 @@ def test_garbage_is_harmless() -> None:
         each.off(60)
     np.testing.assert_array_equal(player.play(9600), clean.play(9600))
     assert player.counts == clean.counts
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_was_played_and_turned_ends_with_pedals_up_and_all_notes_off(seed: int) -> None:
+    """Every kind of message and every controller, 100 of them in each of 100 short blocks, on all channels."""
+    player = Player(steady(Envelope(attack_ms=0.0, release_ms=50.0), Polyphony(voices=16, per_key=2)))
+    rng = np.random.default_rng(seed)
+    kinds = [
+        Kind.NOTE_ON,
+        Kind.NOTE_OFF,
+        Kind.CONTROL,
+        Kind.BEND,
+        Kind.CHANNEL_PRESSURE,
+        Kind.KEY_PRESSURE,
+        Kind.TUNE,
+    ]
+    for _ in range(100):
+        rows = np.zeros(100, MESSAGE)
+        rows["kind"] = rng.choice(kinds, rows.size)
+        rows["channel"] = rng.integers(0, 16, rows.size)
+        controllers = rng.choice(
+            [0, 1, 6, 7, 10, 11, 38, 64, 66, 67, 74, 96, 100, 101, *range(120, 128)], rows.size
+        )
+        control = rows["kind"] == Kind.CONTROL
+        rows["number"] = np.where(control, controllers, rng.integers(0, 128, rows.size))
+        small = (rows["kind"] <= Kind.NOTE_ON) | (rows["kind"] == Kind.BEND)
+        values = rng.integers(0, 8 if rng.random() < 0.5 else 128, rows.size)  # small ones choose parameters
+        rows["value"] = np.where(small, values / 127.0, values)
+        rows["option"] = rng.integers(0, 2, rows.size)
+        out = np.zeros((2, int(rng.integers(1, 300))), np.float32)
+        player.instrument.run(rows, out[0], out[1])
+        assert np.isfinite(out).all()
+        assert player.active <= 16 + 16
+    for channel in range(16):
+        for controller in (NOTES_OFF, SUSTAIN, SOSTENUTO):
+            player.control(controller, 0, channel)
+    player.play(24000)
+    assert player.active == 0
+    assert (player.play(64) == 0).all()
+    assert player.counts["bad_voices"] == 0
+    assert player.counts["notes"] > 100
 
 
 def test_absurd_values_are_the_nearest_sensible_ones() -> None:

@@ -26,14 +26,30 @@ def busy(seed: int) -> Messages:
     rng = np.random.default_rng(seed)
     rows = [message(Kind.CONTROL, 0, number=101), message(Kind.CONTROL, 0, number=100)]
     rows.append(message(Kind.CONTROL, 0, number=6, value=12))
+    for number, value in (
+        (101, 0),
+        (100, 6),
+        (6, SPAN % 3),
+    ):  # an upper MPE zone, which comes to nothing here
+        rows.append(message(Kind.CONTROL, SPAN // 2, 15, number, value))
     for time in rng.integers(0, SPAN, 40).tolist():
         key, channel = int(rng.integers(21, 109)), int(rng.integers(0, 2))
         rows.append(message(Kind.NOTE_ON, time, channel, key, float(rng.uniform(0.05, 1))))
         rows.append(message(Kind.NOTE_OFF, time + 3000, channel, key, 0.5))
     for time in rng.integers(0, SPAN, 12).tolist():
-        number = int(rng.choice([1, 7, 10, 11, 64, 120, 121, 123]))
+        number = int(rng.choice([1, 7, 10, 11, 64, 66, 67, 74, 96, 120, 121, 123]))
         rows.append(message(Kind.CONTROL, time, 0, number, float(rng.integers(0, 128))))
         rows.append(message(Kind.BEND, time, 0, value=float(rng.uniform(-1, 1))))
+        channel, key = int(rng.integers(0, 2)), int(rng.integers(21, 109))
+        rows.append(message(Kind.TUNE, time, channel, key, float(rng.uniform(21, 109))))
+        rows[-1]["option"] = 1
+        for kind in (
+            Kind.CHANNEL_PRESSURE,
+            Kind.KEY_PRESSURE,
+        ):  # short: vibrato turns every row in every segment
+            rows += [
+                message(kind, time + after, channel, key, value) for after, value in ((0, 90.0), (500, 0.0))
+            ]
     return sort_by_time(np.concatenate(rows))
 
 
