@@ -31,6 +31,7 @@ bench: $(VENV)/installed-test
 	$(BIN)/python bench/wake.py
 	$(BIN)/python bench/inference.py
 	$(BIN)/python bench/soak.py --minutes 5
+	$(BIN)/python bench/endurance.py
 	$(BIN)/python bench/gpu.py
 	$(BIN)/python bench/decoder.py
 	$(BIN)/python bench/strikes.py

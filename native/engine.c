@@ -52,6 +52,7 @@ void rt_engine_destroy(rt_engine *engine)
     rt_process *process = &engine->process;
     rt_ring_free(&process->messages);
     rt_ring_free(&process->recording);
+    rt_journal_free(&process->journal);
     rt_pending_free(&process->pending);
     free(process->own_left);
     free(process->own_right);
@@ -102,14 +103,12 @@ int64_t rt_engine_send(rt_engine *engine, const rt_message *messages, int64_t co
 
 void rt_engine_fade(rt_engine *engine, int32_t target, int64_t frames)
 {
-    atomic_store_explicit(&engine->process.fade_request, 2 * frames + (target != 0), memory_order_relaxed);
+    atomic_store_explicit(&engine->process.fade_request, 4 * frames + (target != 0), memory_order_relaxed);
 }
 
 void rt_engine_fade_from_silence(rt_engine *engine, int64_t frames)
 {
-    atomic_store_explicit(&engine->process.fade_request, -1, memory_order_relaxed);
-    engine->process.gain.fade = 0.0;
-    rt_gain_fade(&engine->process.gain, 1.0, frames);
+    atomic_store_explicit(&engine->process.fade_request, 4 * frames + 3, memory_order_relaxed);
 }
 
 int64_t rt_engine_time(rt_engine *engine)
@@ -148,6 +147,34 @@ void rt_engine_record(rt_engine *engine, int32_t on)
 int64_t rt_engine_read_recording(rt_engine *engine, float *pairs, int64_t frames)
 {
     return (int64_t)rt_ring_read(&engine->process.recording, pairs, (uint64_t)frames);
+}
+
+int32_t rt_engine_open_journal(rt_engine *engine, int64_t capacity, int64_t heard_capacity)
+{
+    return rt_journal_open(&engine->process.journal, capacity, heard_capacity) ? 0 : -1;
+}
+
+int64_t rt_engine_read_journal(rt_engine *engine, rt_message *messages, int64_t count)
+{
+    rt_ring *ring = &engine->process.journal.messages;
+    return ring->items ? (int64_t)rt_ring_read(ring, messages, (uint64_t)count) : 0;
+}
+
+int64_t rt_engine_read_heard(rt_engine *engine, float *samples, int64_t count)
+{
+    rt_ring *ring = &engine->process.journal.heard;
+    return ring->items ? (int64_t)rt_ring_read(ring, samples, (uint64_t)count) : 0;
+}
+
+void rt_engine_journal_lost(const rt_engine *engine, int64_t *lost)
+{
+    lost[0] = atomic_load_explicit(&engine->process.journal.lost_messages, memory_order_relaxed);
+    lost[1] = atomic_load_explicit(&engine->process.journal.lost_heard, memory_order_relaxed);
+}
+
+void rt_engine_replay(rt_engine *engine)
+{
+    engine->process.replays = true;
 }
 
 void rt_engine_meter(rt_engine *engine, float *peaks)

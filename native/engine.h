@@ -50,6 +50,18 @@ RT_API void rt_engine_record(rt_engine *engine, int32_t on);
 /* [any thread, one at a time] Take at most `frames` recorded frames, oldest first, to pairs (frames, 2). */
 RT_API int64_t rt_engine_read_recording(rt_engine *engine, float *pairs, int64_t frames);
 
+/* [main, nothing running] Keep a journal of the messages as they are applied, `capacity` of them at a time, and of what
+   the sources hear, `heard_capacity` samples (0: not); both powers of two. 0, or -1. */
+RT_API int32_t rt_engine_open_journal(rt_engine *engine, int64_t capacity, int64_t heard_capacity);
+/* [any thread, one at a time] Take at most `count` messages, oldest first, `time` being where they were applied. */
+RT_API int64_t rt_engine_read_journal(rt_engine *engine, rt_message *messages, int64_t count);
+/* [any thread, one at a time] Take at most `count` heard samples, oldest first. */
+RT_API int64_t rt_engine_read_heard(rt_engine *engine, float *samples, int64_t count);
+/* [any thread] lost (2,): messages and heard samples that the journal had no room for. */
+RT_API void rt_engine_journal_lost(const rt_engine *engine, int64_t *lost);
+/* [main, nothing running] What will be sent is a journal: it brings the NaN guard's resets too. */
+RT_API void rt_engine_replay(rt_engine *engine);
+
 /* [any thread] Peak of left and right (2,) since the last call. */
 RT_API void rt_engine_meter(rt_engine *engine, float *peaks);
 /* [any thread] Peak of what came in since the last call. */

@@ -16,6 +16,7 @@ enum rt_kind {
     RT_TUNE = 8,  /* key `number` of the channel sounds at `value`; NaN: not at all */
     RT_SWAP = 9,  /* new notes of the channel go to place `number` of a rack; -1: to none */
     RT_GAIN = 16, /* the engine's own: linear master gain */
+    RT_FADE = 17, /* the engine's own: master fade to `value`, 0 or 1, over `option` samples; `number` 1: from silence */
 };
 
 #define RT_ALL_SOURCES (-1)
@@ -27,7 +28,7 @@ typedef struct {
     uint8_t kind;     /* enum rt_kind */
     uint8_t channel;  /* 0..15 */
     int32_t source;   /* index in the source list, or RT_ALL_SOURCES */
-    int32_t option;   /* RT_TUNE: 1 where held notes follow too; else 0 */
+    int32_t option;   /* RT_TUNE: 1 where held notes follow too; RT_FADE: samples; else 0 */
 } rt_message;
 
 /* [audio] Apply `count` messages, all due at the first sample; then add `frames` samples to left and right. */

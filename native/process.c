@@ -24,6 +24,13 @@ static void set_gain(rt_process *process, float value)
         rt_gain_set(&process->gain, value);
 }
 
+static void fade(rt_process *process, const rt_message *message)
+{
+    if ((message->value != 0.0f && message->value != 1.0f) || message->option < 0) return;
+    if (message->number) process->gain.fade = 0.0;
+    rt_gain_fade(&process->gain, message->value, message->option);
+}
+
 /* Fill process->due with what is due at this sample; RT_BATCH of them means that there may be more. */
 static int32_t gather_due(rt_process *process)
 {
@@ -33,12 +40,27 @@ static int32_t gather_due(rt_process *process)
         if (rt_pending_next(&process->pending) > process->time) break;
         const rt_message message = rt_pending_take(&process->pending);
         if (message.time < process->time) rt_statistics_add(process->statistics, RT_LATE_MESSAGES, 1);
+        rt_journal_enter(&process->journal, message, process->time);
         if (message.kind == RT_GAIN)
             set_gain(process, message.value);
+        else if (message.kind == RT_FADE)
+            fade(process, &message);
         else
             process->due[count++] = message;
     }
     return count;
+}
+
+static rt_message reset_of(const rt_process *process, int32_t index)
+{
+    return (rt_message){.time = process->time, .kind = RT_RESET, .source = index};
+}
+
+/* Before the messages of the same sample: in this order they are applied. */
+static void enter_resets(rt_process *process)
+{
+    for (int32_t i = 0; i < process->source_count; i++)
+        if (process->sources[i].reset_due) rt_journal_enter(&process->journal, reset_of(process, i), process->time);
 }
 
 /* Fill process->routed with what concerns source `index`, a reset it owes us first. */
@@ -47,7 +69,7 @@ static int32_t route(rt_process *process, int32_t index, int32_t count)
     int32_t routed = 0;
     rt_source *source = &process->sources[index];
     if (source->reset_due) {
-        process->routed[routed++] = (rt_message){.time = process->time, .kind = RT_RESET, .source = index};
+        process->routed[routed++] = reset_of(process, index);
         source->reset_due = false;
     }
     for (int32_t i = 0; i < count; i++) {
@@ -138,6 +160,7 @@ static void hear(rt_process *process, rt_input input, int32_t offset, int32_t fr
         memset(process->heard, 0, (size_t)frames * sizeof(float));
     if (!all_finite(process->heard, frames))
         rt_statistics_add(process->statistics, RT_NAN_INPUT, silence_not_finite(process->heard, frames));
+    rt_journal_hear(&process->journal, process->heard, frames);
     rt_statistics_heard(process->statistics, highest(process->heard, frames));
     raise_meter(&process->heard_meter, process->heard, frames);
 }
@@ -154,7 +177,7 @@ static void guard(rt_process *process, rt_source *source, int32_t frames)
     const int64_t silenced =
         silence_not_finite(process->own_left, frames) + silence_not_finite(process->own_right, frames);
     rt_statistics_add(process->statistics, RT_NAN_SAMPLES, silenced);
-    if (!source->broken) source->reset_due = true;
+    if (!source->broken) source->reset_due = !process->replays;
     source->broken = true;
 }
 
@@ -237,6 +260,7 @@ static void split_block(rt_process *process, rt_input input, rt_output output, i
     int32_t done = 0;
     do {
         int32_t count;
+        enter_resets(process);
         while ((count = gather_due(process)) == RT_BATCH) run_sources(process, count, 0);
         const int32_t run = until_next_message(process, frames - done);
         hear(process, input, done, run);
@@ -286,8 +310,17 @@ static void take_requests(rt_process *process)
     const int32_t side = atomic_load_explicit(&process->side_wanted, memory_order_acquire);
     process->statistics = &process->sides[side];
     atomic_store_explicit(&process->side_used, side, memory_order_release);
-    const int64_t fade = atomic_exchange_explicit(&process->fade_request, -1, memory_order_relaxed);
-    if (fade >= 0) rt_gain_fade(&process->gain, (double)(fade % 2), fade / 2);
+    const int64_t request = atomic_exchange_explicit(&process->fade_request, -1, memory_order_relaxed);
+    if (request < 0) return;
+    const rt_message message = {
+        .value = (float)(request % 2),
+        .number = (int16_t)(request / 2 % 2),
+        .kind = RT_FADE,
+        .source = RT_ALL_SOURCES,
+        .option = (int32_t)(request / 4),
+    };
+    rt_journal_enter(&process->journal, message, process->time);
+    fade(process, &message);
 }
 
 static void publish_levels(rt_process *process)

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "gain.h"
+#include "journal.h"
 #include "limiter.h"
 #include "message.h"
 #include "pending.h"
@@ -66,6 +67,7 @@ typedef struct {
     bool hears;            /* some source does */
     const float *recorded; /* (recorded_count,) heard in the host's place from sample 0 on; NULL: the host is */
     int64_t recorded_count;
+    bool replays;          /* resets of sources that broke come as messages, from a journal: the guard sends none */
 
     /* Carried from block to block */
     int64_t time;         /* next sample */
@@ -88,8 +90,9 @@ typedef struct {
     /* Shared: rings, requests to the audio thread, and what it publishes */
     rt_ring messages;            /* of rt_message */
     rt_ring recording;           /* of float[2] */
+    rt_journal journal;
     _Atomic bool record;
-    _Atomic int64_t fade_request; /* 2 * frames + target, or -1 for none */
+    _Atomic int64_t fade_request; /* 4 * frames + 2 * from silence + target, or -1 for none */
     _Atomic int64_t next_time;   /* the first sample no block has claimed yet */
     _Atomic int32_t latest_block; /* frames */
     _Atomic float meter[2];      /* peak since last read, left and right, after the limiter */

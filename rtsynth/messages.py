@@ -2,7 +2,7 @@
 
 A message's `time` is counted in samples since the engine's first block. `value` is a velocity in 0…1 for notes,
 the 7-bit number for controllers and programs, -1…1 for the pitch wheel, linear gain for `GAIN`. `option` is 0, but
-1 for a `TUNE` that held notes follow too.
+1 for a `TUNE` that held notes follow too, and the length of a `FADE`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Kind(IntEnum):
     TUNE = 8  # key `number` of the channel sounds at `value`, a fractional MIDI note re A4 = 440 Hz; NaN: not at all
     SWAP = 9  # new notes of the channel go to the instrument in place `number` of a rack; -1: to none
     GAIN = 16  # the engine's master gain; never reaches a source
+    FADE = 17  # nor does this: its fade to `value`, 0 or 1, over `option` samples; `number` 1: from silence
 
 
 ALL_SOURCES = -1

@@ -61,6 +61,9 @@ static void *record(void *user_data)
     for (int turn = 0; turn < TURNS; turn++) {
         rt_engine_record(engine, turn % 10 != 9);
         while (rt_engine_read_recording(engine, pairs, 512) == 512) continue;
+        rt_message messages[100];
+        while (rt_engine_read_journal(engine, messages, 100) == 100) continue;
+        while (rt_engine_read_heard(engine, pairs, 1024) == 1024) continue;
         pause_briefly();
     }
     return NULL;
@@ -112,6 +115,7 @@ int main(int count, char **arguments)
     if (!engine || rt_engine_add_source(engine, loop, &level) != 0) return 2;
     if (rt_engine_add_hearing_source(engine, hearing_loop, &level) != 1) return 2;
     rt_engine_hear(engine, recorded, 4000);
+    if (rt_engine_open_journal(engine, 256, 1024) != 0) return 2;
     if (rt_null_start(engine, 48) != 0) return 2;
     pthread_t threads[3];
     void *(*work[3])(void *) = {send_messages, record, measure};

@@ -17,6 +17,7 @@ from rtsynth.cli.flags import (
     AudioIn,
     AudioOut,
     MidiIn,
+    NoLog,
     NoWait,
     Record,
     Take,
@@ -24,7 +25,7 @@ from rtsynth.cli.flags import (
     Target,
 )
 from rtsynth.cli.output import say
-from rtsynth.cli.performing import FILE_PREFIX, conclude, device_text, midi_text, stop_signals
+from rtsynth.cli.performing import FILE_PREFIX, conclude, device_text, midi_text, panic_signal, stop_signals
 from rtsynth.cli.render import DEFAULT_RATE, tell
 from rtsynth.errors import UsageError
 
@@ -41,6 +42,13 @@ HEADPHONES = "Use headphones: what the microphone hears of the loudspeakers come
 
 Channel = Annotated[int | None, Parameter(help="The input's channel, from 1; without it, their mean.")]
 
+RecordInput = Annotated[
+    Path | None,
+    Parameter(
+        help="Write what the input hears to this .wav file: rtsynth render last then answers it again."
+    ),
+]
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -53,6 +61,8 @@ class Ears:
     midi_in: MidiIn = "all"
     record: Record = None
     no_wait: NoWait = False
+    no_log: NoLog = False
+    record_input: RecordInput = None
 
     @property
     def file_out(self) -> Path | None:
@@ -79,6 +89,7 @@ class Answerer:
     source: Source
     made: str  # how it was made, for the tags of files
     delays: Callable[[], dict[str, int]]  # by cause, in samples; their sum is the source's latency
+    recipe: dict[str, Any]  # how it is made again from a log; with `why` in it: why it is not
     remarks: Callable[[], list[str]] = list  # lines to say once, when it begins
     measured: Callable[[], dict[str, Any]] = dict  # what it measured itself, for --json
     table: Callable[[], list[tuple[str, str]]] = list  # the same as rows
@@ -104,6 +115,8 @@ def _answer_live(answerer: Answerer, ears: Ears, take: Take, target: Target, tal
     from rtsynth.io.devices import find_output
     from rtsynth.io.performance import Performance
 
+    if ears.record_input is not None and ears.no_log:
+        raise UsageError("--record-input keeps what a log needs beside it: leave --no-log out")
     device = find_output(ears.audio_out)
     sample_rate, heard, hearing = _open_ears(ears, device, take)
     with (
@@ -124,6 +137,8 @@ def _answer_live(answerer: Answerer, ears: Ears, take: Take, target: Target, tal
         inputs = performance.listen(ears.midi_in)
         if ears.record is not None:
             performance.record(ears.record, subtype=target.subtype, tags=answerer.tags, force=target.force)
+        if not ears.no_log:
+            _keep_log(performance, answerer, ears, take, target, display.say)
         if hearing is not None and hearing.device.default_input and device.default:
             say(talk, HEADPHONES)
         for remark in answerer.remarks():
@@ -139,9 +154,10 @@ def _answer_live(answerer: Answerer, ears: Ears, take: Take, target: Target, tal
             "block": performance.block,
             "delay_ms": delays_ms(answerer, performance),
         }
-        outcome = performance.run(
-            stop, seconds=take.seconds, on_status=display.update, on_device=display.device
-        )
+        with panic_signal(performance.panic):
+            outcome = performance.run(
+                stop, seconds=take.seconds, on_status=display.update, on_device=display.device
+            )
         told = {
             "latency": _latency(answerer, sample_rate),
             "device_latency_ms": performance.latency_ms,
@@ -149,6 +165,39 @@ def _answer_live(answerer: Answerer, ears: Ears, take: Take, target: Target, tal
             **answerer.measured(),
         }
     return conclude(outcome, take, talk, rows=answerer.table(), **told)
+
+
+def model_recipe(model: str, **settings: Any) -> dict[str, Any]:
+    """Of an answerer in a process of its own, for a log that is only to be read."""
+    why = (
+        "a model's delay hangs on how long its process took, so its answer is not made again. "
+        "To keep what it heard and said: --record-input and --record"
+    )
+    return {"kind": "model", "model": model, **settings, "why": why}
+
+
+def _keep_log(
+    performance: Performance,
+    answerer: Answerer,
+    ears: Ears,
+    take: Take,
+    target: Target,
+    say: Callable[[str], None],
+) -> None:
+    from rtsynth.cli.keeping import keep_log, known_file, listened_to
+    from rtsynth.io.devices import NULL_NAME
+    from rtsynth.io.heard_file import HeardFile
+
+    file = None
+    if ears.record_input is not None:
+        file = HeardFile(ears.record_input, performance.engine.sample_rate, force=target.force, say=say)
+        heard: Any = listened_to(ears.record_input)
+    elif ears.file_in is not None:
+        heard = known_file(ears.file_in, ears.channel)
+    else:
+        heard = None if ears.audio_in == NULL_NAME else "input"
+    about = {"verb": "live", "source": answerer.recipe, "heard": heard, "gain_db": take.gain_db}
+    keep_log(performance, answerer.recipe["kind"], lambda: about | {"tags": answerer.tags}, file)
 
 
 def _open_ears(
@@ -172,8 +221,8 @@ def _answer_to_file(
     answerer: Answerer, ears: Ears, path: Path, take: Take, target: Target, talk: Talk
 ) -> int:
     """Offline, as fast as it goes: the same samples as in real time, and for every block size."""
-    if ears.record is not None:
-        raise UsageError("--audio-out file: is a recording already. Leave --record out")
+    if ears.record is not None or ears.record_input is not None:
+        raise UsageError("--audio-out file: is a recording already. Leave --record and --record-input out")
     if ears.file_in is None:
         raise UsageError(
             "--audio-out file: is written faster than real time, and needs --audio-in file:x.wav. "

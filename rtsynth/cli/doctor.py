@@ -7,29 +7,39 @@ import platform
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from rtsynth.cli import doctor_sound
+from rtsynth.cli.finding import LIMITS_HINT, Finding
 from rtsynth.cli.flags import TALK, Talk
 from rtsynth.cli.output import columns, emit
-from rtsynth.errors import RtsynthError
+from rtsynth.errors import RtsynthError, UsageError
 
-LIMITS_HINT = "echo '@audio - rtprio 95' | sudo tee /etc/security/limits.d/audio.conf, and join group audio"
 _PACKAGES = ("numpy", "scipy", "numba", "sounddevice", "soundfile", "python-rtmidi", "mido")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at. `state`: "ok", "note" (it goes without), "broken" (nothing plays until it is mended)."""
-
-    state: str
-    subject: str
-    text: str
-    next_step: str = ""
-
-
-def doctor(*, talk: Talk = TALK) -> int:
+def doctor(
+    verb: Annotated[
+        str | None, Parameter(help="With --config: the flags of this verb alone, all of them.")
+    ] = None,
+    /,
+    *,
+    config: Annotated[
+        bool, Parameter(help="Instead: where every setting comes from, and what is wrong with it.")
+    ] = False,
+    talk: Talk = TALK,
+) -> int:
     """Check this machine; exit code 1 when something is broken."""
+    if config:
+        from rtsynth.cli.doctor_config import show
+
+        return show(verb, talk)
+    if verb is not None:
+        raise UsageError(f"doctor {verb}: a verb is named with --config only: rtsynth doctor --config {verb}")
     findings = [finding for check in _CHECKS for finding in check()]
     if talk.json:
         for finding in findings:
@@ -66,17 +76,32 @@ def _native_engine() -> list[Finding]:
 def _compiled_loops() -> list[Finding]:
     from rtsynth.sampler.compiled import cache_directory, is_cached
 
+    folder = cache_directory()
     if is_cached():
-        return [Finding("ok", "sampler", f"compiled, kept in {cache_directory()}")]
-    return [Finding("note", "sampler", "not compiled yet: the first sound takes about 3 s longer")]
+        return [Finding("ok", "sampler", f"compiled, kept in {folder}")]
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(there, os.W_OK):
+        step = "name a folder that you may write: export NUMBA_CACHE_DIR=~/.cache/rtsynth"
+        return [Finding("note", "sampler", f"compiled anew every time: {there} cannot be written", step)]
+    text = "not compiled yet: the first sound takes about 3 s longer"
+    return [Finding("note", "sampler", text, "do it now: rtsynth demo --audio-out null --seconds 1")]
 
 
 def _realtime_priority() -> list[Finding]:
     if not hasattr(os, "sched_setscheduler"):
         return [Finding("note", "real-time priority", f"not looked at on {sys.platform}")]
     if _takes_fifo():
-        return [Finding("ok", "real-time priority", "granted (SCHED_FIFO)")]
-    return [Finding("note", "real-time priority", "refused: other programs can delay the sound", LIMITS_HINT)]
+        return [Finding("ok", "real-time priority", f"granted (SCHED_FIFO), {_rtprio()}")]
+    text = f"refused ({_rtprio()}): other programs can delay the sound"
+    return [Finding("note", "real-time priority", text, LIMITS_HINT)]
+
+
+def _rtprio() -> str:
+    """The limit on it, which counts for all but the superuser."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_RTPRIO)
+    return "no limit" if limit == resource.RLIM_INFINITY else f"limit {limit}"
 
 
 def _takes_fifo() -> bool:
@@ -119,54 +144,6 @@ def _processor() -> list[Finding]:
     return [Finding("ok", "processor", f"{cores}, {governor}")]
 
 
-def _audio() -> list[Finding]:
-    from rtsynth.io.devices import find_output, list_devices
-    from rtsynth.io.portaudio import install_hint, portaudio
-
-    library = portaudio()
-    if library is None:
-        return [Finding("note", "PortAudio", "missing: no sound card but JACK's can be used", install_hint())]
-    version = library.get_portaudio_version()[1].split(",")[0]
-    devices = list_devices()
-    default = find_output(None, devices)
-    own = [device for device in devices if device.portaudio_index is not None]
-    findings = [Finding("ok", "PortAudio", f"{version}, {len(own)} devices")]
-    if default.is_null:
-        return [
-            *findings,
-            Finding("note", "audio output", "no sound card or JACK server: playing goes to null"),
-        ]
-    own_rate = f"{default.default_rate:g} Hz"
-    return [
-        *findings,
-        Finding("ok", "audio output", f"{default.full_name}, {own_rate}, {default.low_latency_ms:.1f} ms"),
-    ]
-
-
-def _jack() -> list[Finding]:
-    from rtsynth.io.jack import has_library, look
-
-    if not has_library():
-        step = "only if you want JACK: apt install libjack-jackd2-0, or pipewire-jack"
-        return [Finding("ok", "JACK", f"no library ({step})")]
-    server = look()
-    if server is None:
-        return [Finding("ok", "JACK", "no server (none is needed)")]
-    cycle = f"{server.rate} Hz / {server.period} frames"
-    return [Finding("ok", "JACK", f"a server is running at {cycle}: its output is the default")]
-
-
-def _midi() -> list[Finding]:
-    from rtsynth.io.midi_system import list_inputs, usable_apis
-
-    apis = usable_apis()
-    if not apis:
-        step = "connect a keyboard (needs /dev/snd/seq: modprobe snd-seq), or start jackd"
-        return [Finding("note", "MIDI", "neither ALSA's sequencer nor a JACK server", step)]
-    inputs = list_inputs()
-    return [Finding("ok", "MIDI", f"{', '.join(apis.values())}: {', '.join(inputs) or 'no inputs now'}")]
-
-
 def _models() -> list[Finding]:
     """The runtime of live models, and what else could compute them: one finding each."""
     from rtsynth.inference.cuda import installation
@@ -185,15 +162,32 @@ def _models() -> list[Finding]:
     return [runtime, Finding("note" if lack else "ok", "GPU", f"{found.gpu}" + (f": {lack}" if lack else ""))]
 
 
+def _settings() -> list[Finding]:
+    """What is set outside the command line, and whether all of it can be used."""
+    from rtsynth.cli.config import layers
+
+    step = "see where each value comes from: rtsynth doctor --config"
+    try:
+        places = layers()
+    except RtsynthError as problem:
+        return [Finding("broken", "settings", str(problem), step)]
+    files = [place.name for place in places[1:]]
+    return [Finding("ok", "settings", f"read from {', '.join(files)}" if files else "as built in")]
+
+
 _CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     _versions,
+    _settings,
     _native_engine,
     _compiled_loops,
     _realtime_priority,
     _locked_memory,
     _processor,
-    _audio,
-    _jack,
-    _midi,
+    doctor_sound.audio,
+    doctor_sound.chosen_output,
+    doctor_sound.jack,
+    doctor_sound.pipewire,
+    doctor_sound.midi,
     _models,
+    doctor_sound.latest_performance,
 )

@@ -31,6 +31,9 @@ def _switch(*names: str, help: str) -> Parameter:
 NoWait = Annotated[
     bool, _switch("--no-wait", help="End with 3 when the device goes; else it is waited for, the sound kept.")
 ]
+NoLog = Annotated[
+    bool, _switch("--no-log", help="Keep no log of what is played (rtsynth log, rtsynth render last).")
+]
 
 
 @Parameter(name="*")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from rtsynth.cli.answering import EARS, Answerer, Ears, answer
+from rtsynth.cli.answering import EARS, Answerer, Ears, answer, model_recipe
 from rtsynth.cli.flags import TAKE, TALK, TARGET, Take, Talk, Target
 from rtsynth.errors import UsageError
 
@@ -78,7 +78,9 @@ def gp(
     vocoder = Vocoder(bands, variance=variance, seed=take.seed)
     made = f"live gp, {vocoder.count} bands, variance {vocoder.variance:g}, seed {vocoder.seed}"
     announce_compiling(talk)
-    return answer(Answerer(vocoder, made, lambda: {"vocoder": vocoder.latency}), ears, take, target, talk)
+    recipe = {"kind": "gp", "bands": bands, "variance": variance, "seed": take.seed}
+    answerer = Answerer(vocoder, made, lambda: {"vocoder": vocoder.latency}, recipe)
+    return answer(answerer, ears, take, target, talk)
 
 
 @app.command
@@ -86,7 +88,7 @@ def thru(*, ears: Ears = EARS, take: Take = TAKE, target: Target = TARGET, talk:
     """The control: what is heard, unchanged and at once. What crackles here is the machine's or the device's."""
     from rtsynth.engine.thru import Thru
 
-    return answer(Answerer(Thru(), "live thru", dict), ears, take, target, talk)
+    return answer(Answerer(Thru(), "live thru", dict, {"kind": "thru"}), ears, take, target, talk)
 
 
 @app.default
@@ -163,6 +165,7 @@ def _codec_answerer(
         codec,
         made=f"live {name}, wet {wet:g}, density {density:g}, seed {take.seed}",
         delays=lambda: codec.delays,
+        recipe=model_recipe(name, wet=wet, density=density, seed=take.seed),
         remarks=lambda: [*models.remarks(model), f"density {density:g}: {rates}", KNOBS],
         measured=lambda: {"model": models.as_json(model), "codec": codec.measured()},
         table=lambda: [*models.rows(model), *_events(codec)],
@@ -185,6 +188,7 @@ def _answerer(source: LiveModel, made: str) -> Answerer:
         source,
         made=made,
         delays=lambda: source.delays,
+        recipe=model_recipe(Path(source.manifest.file).stem, made=made),
         remarks=lambda: models.remarks(source),
         measured=lambda: {"model": models.as_json(source)},
         table=lambda: models.rows(source),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtsynth.cli.answering import EARS, Answerer, Ears, answer
+from rtsynth.cli.answering import EARS, Answerer, Ears, answer, model_recipe
 from rtsynth.cli.flags import TAKE, TALK, TARGET, Take, Talk, Target
 from rtsynth.cli.live import Ahead, On, Policy, Resampling, Wet
 from rtsynth.cli.vocode import Model
@@ -41,6 +41,7 @@ def vocoder(
                 source,
                 made=f"live vocoder {source.manifest.name}",
                 delays=lambda: source.delays,
+                recipe=model_recipe(str(model), wet=wet),
                 remarks=lambda: models.remarks(source),
                 measured=lambda: {"model": models.as_json(source)},
                 table=lambda: models.rows(source),

@@ -62,6 +62,13 @@ def load_pitches(tuned: Tuned) -> NDArray[np.float64] | None:
     return load_tuning(tuned.tuning, tuned.kbm)
 
 
+def tuned_text(tuned: Tuned) -> str:
+    """How it is tuned, for people."""
+    if tuned.tuning is not None:
+        return f"{tuned.tuning}" + (f" on {tuned.kbm}" if tuned.kbm else "")
+    return "the preset's" if tuned.a4 is None else f"A4 = {tuned.a4:g} Hz"
+
+
 def tags(preset: str, seed: int) -> dict[str, str]:
     """Tags of an audio file, from which it can be made again."""
     from rtsynth import __version__

@@ -41,12 +41,13 @@ def warn_of(warnings: Iterable[str], what: str, talk: Talk) -> None:
 
 def emit(value: dict[str, Any] | list[Any]) -> None:
     """A result as one line of JSON; numbers JSON does not have become null."""
-    print(json.dumps(_finite(value), ensure_ascii=False), flush=True)
+    print(json.dumps(finite(value), ensure_ascii=False), flush=True)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The value with null in place of numbers that JSON does not have."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from rtsynth.cli import INTERRUPTED
+from rtsynth.cli import INTERRUPTED, latest
 from rtsynth.cli.flags import Take, Talk
 from rtsynth.cli.measurements import as_json, table_text, warn_of_limiting
 from rtsynth.cli.output import emit, say
@@ -40,6 +41,30 @@ def stop_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def panic_signal(panic: Callable[[], None]) -> Iterator[None]:
+    """`panic` is called, on a thread of its own, for each SIGUSR1: kill -USR1 PID, where there is that signal."""
+    number = getattr(signal, "SIGUSR1", None)
+    if number is None:
+        yield
+        return
+    asked: SimpleQueue[bool] = SimpleQueue()  # a signal handler may put into it, whatever it interrupts
+
+    def serve() -> None:
+        while asked.get():
+            panic()
+
+    thread = threading.Thread(target=serve, name="rtsynth-panic", daemon=True)
+    thread.start()
+    before = signal.signal(number, lambda *_: asked.put(True))
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+        asked.put(False)
+        thread.join()
 
 
 def device_text(device: Device, asked_for: str | None) -> str:
@@ -76,11 +101,12 @@ def conclude(
         say(talk, f"Recorded {recorded.path} ({recorded.seconds:.1f} s)")
     if recorded is not None and recorded.rescued is not None:
         say(talk, f"The rest is in {recorded.rescued} ({recorded.rescued_seconds:.1f} s)")
+    latest.keep(outcome)
     warn_of_limiting(outcome.report, take.gain_db)
     if talk.json:
         emit(_as_json(outcome) | more)
     elif not talk.quiet:
-        print(table_text(outcome.report, outcome.voices, [*_outages(outcome), *rows]))
+        print(table_text(outcome.report, outcome.voices, [*_outages(outcome), *rows, *_log(outcome)]))
     if outcome.ending is Ending.DEVICE_GONE:
         return DeviceError.exit_code
     if recorded is not None and not recorded.whole:
@@ -92,6 +118,10 @@ def _outages(outcome: Outcome) -> list[tuple[str, str]]:
     if not outcome.outages:
         return []
     return [("device gone", f"{outcome.outages} times, {outcome.away_seconds:.1f} s")]
+
+
+def _log(outcome: Outcome) -> list[tuple[str, str]]:
+    return [("log", f"{outcome.log.name} (again: rtsynth render last -o take.wav)")] if outcome.log else []
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
@@ -113,5 +143,6 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
         "outages": outcome.outages,
         "away_seconds": outcome.away_seconds,
         "recorded": files,
+        "log": str(outcome.log) if outcome.log else None,
         **measured,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from rtsynth.cli.flags import (
     TUNED,
     AudioOut,
     MidiIn,
+    NoLog,
     NoWait,
     PresetName,
     Record,
@@ -24,8 +26,11 @@ from rtsynth.cli.flags import (
     Tuned,
 )
 from rtsynth.cli.improvising import IMPROVISED, Improvised, check, headline, improvise
-from rtsynth.cli.loading import load_instrument, load_piece, load_pitches, tags
-from rtsynth.cli.performing import FILE_PREFIX, conclude, device_text, midi_text, stop_signals
+from rtsynth.cli.keeping import instrument as described
+from rtsynth.cli.keeping import keep_log
+from rtsynth.cli.keys import HELP, check_terminal, typed
+from rtsynth.cli.loading import load_instrument, load_piece, load_pitches, tags, tuned_text
+from rtsynth.cli.performing import FILE_PREFIX, conclude, device_text, midi_text, panic_signal, stop_signals
 from rtsynth.cli.render import render_piece
 from rtsynth.errors import UsageError
 
@@ -43,6 +48,10 @@ def play(
     midi_in: MidiIn = "all",
     record: Record = None,
     no_wait: NoWait = False,
+    no_log: NoLog = False,
+    keys: Annotated[
+        bool, Parameter(help="The computer's keyboard plays too, in this terminal.", show_default=False)
+    ] = False,
     sync: Annotated[
         bool, Parameter(help="The piece follows the MIDI clock of the inputs.", show_default=False)
     ] = False,
@@ -62,8 +71,13 @@ def play(
     if audio_out and audio_out.startswith(FILE_PREFIX):
         if sync:
             raise UsageError("--sync needs a device that plays in real time, not --audio-out file:")
+        if keys:
+            raise UsageError("--keys is played in real time, not to --audio-out file:. To keep it: --record")
         path = Path(audio_out.removeprefix(FILE_PREFIX))
         return _play_to_file(preset, score, path, record, take, tuned, target, talk)
+
+    if keys:
+        check_terminal()
 
     from rtsynth.io.devices import choose_rate, find_output
     from rtsynth.io.performance import Performance
@@ -93,11 +107,21 @@ def play(
             performance.record(
                 record, subtype=target.subtype, tags=tags(preset, take.seed), force=target.force
             )
+        if not no_log:
+            keep_log(
+                performance,
+                instrument.preset.name,
+                lambda: (
+                    described(preset, take.seed)
+                    | {"verb": "play", "piece": piece, "gain_db": take.gain_db, "tuning": tuned_text(tuned)}
+                    | {"tags": tags(preset, take.seed)}
+                ),
+            )
         what = f"{preset}: {score.title}," if score else preset
         heading = f"Playing {what} on {device_text(device, audio_out)}"
         display.headline = lambda: (
             f"{heading} {_timing(performance)}, MIDI: {midi_text(midi_in, inputs)},"
-            f"{headline(improvised)} Ctrl-C to stop"
+            f"{headline(improvised)} Ctrl-C to stop" + (f"\n{HELP}" if keys else "")
         )
         display.begun = lambda: {
             "device": device.name,
@@ -105,9 +129,13 @@ def play(
             "block": performance.block,
             "delay_ms": {"device": performance.latency_ms, "total": performance.latency_ms},
         }
-        outcome = performance.run(
-            stop, seconds=take.seconds, on_status=display.update, on_device=display.device
-        )
+        with (
+            panic_signal(performance.panic),
+            typed(performance.receiver, display.say) if keys else nullcontext(),
+        ):
+            outcome = performance.run(
+                stop, seconds=take.seconds, on_status=display.update, on_device=display.device
+            )
     return conclude(outcome, take, talk)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from rtsynth.cli.display import progress
-from rtsynth.cli.flags import TAKE, TALK, TARGET, TUNED, PresetName, Take, Talk, Target, Tuned
+from rtsynth.cli.flags import TAKE, TALK, TARGET, TUNED, Take, Talk, Target, Tuned
 from rtsynth.cli.loading import load_instrument, load_piece, load_pitches, tags
 from rtsynth.cli.measurements import as_json, warn_of_limiting
 from rtsynth.cli.output import emit, say, warn
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from rtsynth.io.rendering import Rendered
 
 DEFAULT_RATE = 48000.0  # hertz
+PRESET = (
+    "Name of a preset (rtsynth presets list), or a TOML file; or a log: last, or its file (rtsynth log list)."
+)
 FAITHFUL = "Key 60 as the kernel's author published it: 5000 samples, aliases and all, instead of a piece."
 
 
 def render(
-    preset: PresetName,
-    piece: Annotated[str | None, Parameter(help="A MIDI file.")] = None,
+    preset: Annotated[str, Parameter(help=PRESET)],
+    piece: Annotated[str | None, Parameter(help="A MIDI file; of a log: none.")] = None,
     /,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"], help="A .wav, .flac, .ogg, … file.")],
@@ -34,7 +37,11 @@ def render(
     target: Target = TARGET,
     talk: Talk = TALK,
 ) -> int:
-    """Render a piece to an audio file, until its last note has died away."""
+    """Render a piece to an audio file, until its last note has died away; or again what was played, bit for bit."""
+    from rtsynth.engine.session_files import is_log
+
+    if is_log(preset):
+        return _render_log(preset, piece, out, faithful, take, tuned, target, talk)
     if faithful:
         if piece is not None or take.rate is not None or take.seconds is not None:
             raise UsageError(
@@ -66,6 +73,53 @@ def _render_published(preset: str, out: Path, take: Take, target: Target, talk: 
         tags=tags(preset, take.seed),
         force=target.force,
     )
+    tell(rendered, take, talk)
+    return 0
+
+
+def _render_log(
+    which: str,
+    piece: str | None,
+    out: Path,
+    faithful: bool,
+    take: Take,
+    tuned: Tuned,
+    target: Target,
+    talk: Talk,
+) -> int:
+    """What was played, to the bit, as long as it was played; or the first `take.seconds` of it."""
+    from rtsynth.cli import keeping
+    from rtsynth.engine.session_files import find
+    from rtsynth.engine.session_log import read_log
+    from rtsynth.io.rendering import render_file
+
+    if piece is not None or faithful:
+        raise UsageError(f"a log is rendered as it was played: rtsynth render {which} -o {out}")
+    keeping.warn_of_unused(
+        rate=take.rate is not None,
+        seed=take.seed != TAKE.seed,
+        tuning=tuned != TUNED,
+        **{"gain-db": take.gain_db != TAKE.gain_db},
+    )
+    kept = read_log(find(which))
+    keeping.warn_of_doubts(kept)
+    heard = keeping.heard_in(kept)
+    seconds = kept.frames / kept.rate
+    with progress(f"Rendering {out.name}", talk) as update:
+        rendered = render_file(
+            keeping.source_of(kept),
+            kept.messages,
+            out,
+            sample_rate=kept.rate,
+            seconds=seconds if take.seconds is None else min(seconds, take.seconds),
+            block=take.block,
+            heard=heard,
+            replay=True,
+            subtype=target.subtype,
+            tags=kept.header.get("tags", {}),
+            force=target.force,
+            progress=update,
+        )
     tell(rendered, take, talk)
     return 0
 

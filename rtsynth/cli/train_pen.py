@@ -32,9 +32,7 @@ def pen(
     out: Annotated[
         Path, Parameter(name=["--out", "-o"], help="The network, an .onnx file; a checkpoint .pt beside it.")
     ],
-    updates: Annotated[
-        int, Parameter(help="Steps of the optimiser; 800 take 12 minutes of one core.")
-    ] = 800,
+    updates: Annotated[int, Parameter(help="Steps of the optimiser; 800 take 12 minutes of one core.")] = 800,
     seed: Annotated[int, Parameter(help="Of the weights at the start, and of every line.")] = 1,
     blind: Annotated[
         bool, Parameter(show_default=False, help="Show it no text, to see what the window is good for.")

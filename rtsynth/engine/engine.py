@@ -29,6 +29,7 @@ from rtsynth.source import Loop, Source
 
 MESSAGE_CAPACITY = 1 << 14  # messages the ring holds
 RECORD_CAPACITY = 1 << 19  # frames, 11 s at 48 kHz: what a slow disk may be behind
+JOURNAL_CAPACITY = 1 << 16  # messages, 13 s of 5000 a second
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -46,8 +47,9 @@ class Engine:
     The engine prepares its sources, so that their rate and block length cannot differ from its own; they
     must not be prepared again while it lives. `max_block` is the most samples a source is asked for at
     once, whatever the host's block. Sources that hear get `heard` (n,) float32 from sample 0 on and then
-    silence, in every driver; with None, what the PortAudio stream brings, or silence where there is none. Use
-    it as a context manager, or call `close`; close an audio stream on it first.
+    silence, in every driver; with None, what the PortAudio stream brings, or silence where there is none. With
+    `replay` the messages are a journal, and the NaN guard's own resets are taken from it. Use it as a context
+    manager, or call `close`; close an audio stream on it first.
 
     Errors: RateError for a sample rate or block it cannot run at, UsageError for too many sources.
     """
@@ -59,6 +61,7 @@ class Engine:
         *,
         max_block: int = 256,
         heard: NDArray[np.float32] | None = None,
+        replay: bool = False,
         library: Path | None = None,
     ) -> None:
         if heard is not None and (
@@ -91,6 +94,8 @@ class Engine:
             source.prepare(self.sample_rate, max_block)
             self._add(source.loop)
         self._heard = heard  # C reads it for as long as this engine lives
+        if replay:
+            self._library.rt_engine_replay(native)
         if heard is not None:
             self._library.rt_engine_hear(native, binding.address_of(heard), len(heard))
 
@@ -319,3 +324,35 @@ class Engine:
                 self._handle, binding.address_of(pairs), max_frames
             )
         return pairs[:count]
+
+    def open_journal(self, heard: bool = False) -> None:
+        """Before a driver starts: keep every message as it is applied, for `read_journal`; with `heard`, all that the
+        sources hear too (11 s at 48 kHz at a time).
+        """
+        self._check_idle("open_journal")
+        heard_capacity = RECORD_CAPACITY if heard else 0
+        if self._library.rt_engine_open_journal(self._handle, JOURNAL_CAPACITY, heard_capacity):
+            raise RtsynthError("the engine has a journal already, or no memory for one")
+
+    def read_journal(self, count: int = JOURNAL_CAPACITY) -> Messages:
+        """Take what was applied, in that order: (n,) with n <= count, `time` the sample where it was. Engine's own
+        messages, GAIN and FADE, are among them, and the RESET of a source that broke.
+        """
+        messages = np.empty(count, MESSAGE)
+        with self._recording:
+            found = self._library.rt_engine_read_journal(self._handle, binding.address_of(messages), count)
+        return messages[:found]
+
+    def read_heard(self, count: int = 1 << 14) -> NDArray[np.float32]:
+        """Take what was heard, oldest first: (n,) with n <= count."""
+        samples = np.empty(count, np.float32)
+        with self._recording:
+            found = self._library.rt_engine_read_heard(self._handle, binding.address_of(samples), count)
+        return samples[:found]
+
+    @property
+    def journal_lost(self) -> tuple[int, int]:
+        """Messages and heard samples that the journal had no room for: read it more often."""
+        lost = np.zeros(2, np.int64)
+        self._library.rt_engine_journal_lost(self._handle, binding.address_of(lost))
+        return int(lost[0]), int(lost[1])

@@ -28,6 +28,7 @@ def render(
     sample_rate: float,
     block: int = 256,
     heard: NDArray[np.float32] | None = None,
+    replay: bool = False,
     progress: Progress | None = None,
     report: Callable[[Report], None] | None = None,
 ) -> NDArray[np.float32]:
@@ -39,6 +40,7 @@ def render(
         sample_rate=sample_rate,
         block=block,
         heard=heard,
+        replay=replay,
         progress=progress,
         report=report,
     )
@@ -53,6 +55,7 @@ def render_blocks(
     sample_rate: float,
     block: int = 256,
     heard: NDArray[np.float32] | None = None,
+    replay: bool = False,
     progress: Progress | None = None,
     report: Callable[[Report], None] | None = None,
 ) -> Iterator[NDArray[np.float32]]:
@@ -60,7 +63,7 @@ def render_blocks(
 
     With frames None, go on after the last message, and after all of `heard` (n,), until no voice is active and the
     level stays below -80 dB, for at most the source's tail and never more than 60 s. `block` is the most the
-    engine is asked for at once; `heard` is what the source hears (see Engine).
+    engine is asked for at once; `heard` is what the source hears, `replay` for messages from a journal (see Engine).
     `progress` gets the share done, 0…1; `report` gets the engine's measurements at the end.
 
     Errors: UsageError for a block or length out of range; RateError from the engine; what `source.prepare`
@@ -70,7 +73,7 @@ def render_blocks(
         raise UsageError(f"block {block}: want at least 1 sample")
     if frames is not None and frames < 0:
         raise UsageError(f"{frames} frames: want 0 or more")
-    with Engine([source], sample_rate, heard=heard) as engine:
+    with Engine([source], sample_rate, heard=heard, replay=replay) as engine:
         feed = _Feed(engine, sort_by_time(messages))
         chunk_frames = max(1, round(CHUNK_SECONDS * sample_rate))
         last_time = max(feed.last_time, 0 if heard is None else len(heard) + source.latency)

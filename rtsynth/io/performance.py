@@ -25,6 +25,7 @@ from rtsynth.io.midi_ports import MidiInputs
 from rtsynth.io.midi_tuning import TuningDecoder
 from rtsynth.io.narration import Narration
 from rtsynth.io.outlet import FADE_SECONDS, Outlet
+from rtsynth.io.panic import panic
 from rtsynth.io.recording import Recorded, Recording
 from rtsynth.io.rendering import with_gain
 from rtsynth.io.streams import Hearing
@@ -136,7 +137,7 @@ class Performance:
     def listen(self, wanted: str) -> MidiInputs:
         """Play what arrives on MIDI inputs, named as in `MidiInputs`."""
         self._inputs = MidiInputs(
-            self._duet or self.engine, wanted, say=self._say, tuning=self._tuning, follower=self._follower
+            self.receiver, wanted, say=self._say, tuning=self._tuning, follower=self._follower
         )
         return self._inputs
 
@@ -159,6 +160,15 @@ class Performance:
     def narrate(self, narration: Narration) -> None:
         """Let what is made meanwhile be played; it is over when the narration is."""
         self._feeder = narration
+
+    @property
+    def receiver(self) -> Engine | Duet:
+        """What is played by hand goes here: the engine, or a composer that overhears it."""
+        return self._duet or self.engine
+
+    def panic(self) -> None:
+        """Silence every note, whatever holds it, and put pedals and wheels at rest. From any thread."""
+        panic(self.engine)
 
     def record(self, path: str | Path, *, subtype: str | None, tags: dict[str, str], force: bool) -> None:
         """Write all that is heard to a file; raises what `Recording` raises."""
@@ -211,7 +221,7 @@ class Performance:
         )
         if self._heard_file:
             self._heard_file.close()
-        return self._log.path if self._log.problem is None else None
+        return self._log.path if self._log.problem is None and self._log.path.exists() else None
 
     def _start(self) -> None:
         if self._recording:

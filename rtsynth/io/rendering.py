@@ -52,6 +52,7 @@ def render_file(
     block: int = 256,
     gain_db: float = 0.0,
     heard: NDArray[np.float32] | None = None,
+    replay: bool = False,
     tuning: NDArray[np.float64] | None = None,
     subtype: str | None = None,
     tags: dict[str, str] | None = None,
@@ -61,7 +62,8 @@ def render_file(
     """Write what `source` plays for `messages` (n,) to `path`, which appears only once it is complete.
 
     `seconds` None: until the sound has died away (see `render_blocks`). The samples do not depend on `block`.
-    `heard` (n,) at the sample rate is what the source hears; `tuning` (128,) the pitch of every key.
+    `heard` (n,) at the sample rate is what the source hears, `replay` for messages from a journal (see Engine);
+    `tuning` (128,) the pitch of every key.
     `written_rate` is the rate that the file claims, where it is not the one that was rendered at.
     Raises what AudioWriter and render_blocks raise.
     """
@@ -78,6 +80,7 @@ def render_file(
             sample_rate=sample_rate,
             block=block,
             heard=heard,
+            replay=replay,
             progress=progress,
             report=reports.append,
         ):

@@ -20,8 +20,12 @@ from torch.nn import functional
 from rtsynth.training.text import CharacterNetwork, State
 
 
-FORGET = 0.01  # of the gradients' mean squares, a step: so they follow where a text is unlike what was learned
-EVENED = 0.1  # of the mean size, added to each, so that weights that were hardly ever moved are not thrown about
+FORGET = (
+    0.01  # of the gradients' mean squares, a step: so they follow where a text is unlike what was learned
+)
+EVENED = (
+    0.1  # of the mean size, added to each, so that weights that were hardly ever moved are not thrown about
+)
 
 
 @dataclass(frozen=True)

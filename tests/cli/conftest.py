@@ -1,4 +1,4 @@
-"""Fixtures: a small piece, the command line in this process, and a state folder of the test's own."""
+"""Fixtures: a small piece, the command line in this process, and folders for state and settings of the test's own."""
 
 from __future__ import annotations
 
@@ -28,5 +28,6 @@ def inside(capsys: pytest.CaptureFixture[str]) -> Inside:
 
 
 @pytest.fixture(autouse=True)
-def _state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

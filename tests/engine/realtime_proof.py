@@ -77,15 +77,17 @@ class _Run(ctypes.Structure):
     ]
 
 
-def prove(folder: Path, make: Factory, blocks: int, frames: int, may_wake: bool) -> Proof:
+def prove(
+    folder: Path, make: Factory, blocks: int, frames: int, may_wake: bool, journal: bool = False
+) -> Proof:
     """Run `blocks` blocks under the hook and as many again under the filter; malloc_hook.so must be
     preloaded.
     """
     hook = ctypes.CDLL(str(folder / "malloc_hook.so"))
     hook.hook_allocations.restype = hook.hook_locks.restype = c_int64
-    counted, report = _run(folder, make, blocks, frames, trap=False, may_wake=may_wake)
+    counted, report = _run(folder, make, blocks, frames, trap=False, may_wake=may_wake, journal=journal)
     allocations, locks = hook.hook_allocations(), hook.hook_locks()
-    trapped, _ = _run(folder, make, blocks, frames, trap=True, may_wake=may_wake)
+    trapped, _ = _run(folder, make, blocks, frames, trap=True, may_wake=may_wake, journal=journal)
     return Proof(
         blocks=blocks,
         messages=counted.sent,
@@ -100,13 +102,15 @@ def prove(folder: Path, make: Factory, blocks: int, frames: int, may_wake: bool)
 
 
 def _run(
-    folder: Path, make: Factory, blocks: int, frames: int, *, trap: bool, may_wake: bool
+    folder: Path, make: Factory, blocks: int, frames: int, *, trap: bool, may_wake: bool, journal: bool
 ) -> tuple[_Run, Report]:
     source, messages, span = make(folder)
     messages = np.ascontiguousarray(messages)
     library = ctypes.CDLL(str(folder / "proof.so"))
     with Engine([source], RATE) as engine:
         engine.begin_stream(2, inputs=int(engine.hears))
+        if journal:
+            engine.open_journal(heard=True)
         callback, engine_address = engine.portaudio_callback
         run = _Run(
             callback=callback,
@@ -141,15 +145,18 @@ def prove_in_subprocess(
     blocks: int = 1_000_000,
     frames: int = 16,
     may_wake: bool = False,
+    journal: bool = False,
     timeout: float = 600.0,
 ) -> Proof:
     """The proof of what "module:function" makes; `folder` holds what `compile_proof` built.
 
-    `may_wake`: it has a worker, so that FUTEX_WAKE is a system call it may make.
+    `may_wake`: it has a worker, so that FUTEX_WAKE is a system call it may make. `journal`: it keeps one, which nobody
+    reads.
     """
     command = [sys.executable, "-m", "tests.engine.realtime_proof", "--factory", factory]
     command += ["--blocks", str(blocks), "--frames", str(frames), "--folder", str(folder)]
     command += ["--may-wake"] if may_wake else []
+    command += ["--journal"] if journal else []
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -172,10 +179,13 @@ def main() -> None:
     parser.add_argument(
         "--may-wake", action="store_true", help="let FUTEX_WAKE through, for a source with a worker"
     )
+    parser.add_argument("--journal", action="store_true", help="keep a journal that nobody reads")
     arguments = parser.parse_args()
     module, name = arguments.factory.split(":")
     make: Factory = getattr(importlib.import_module(module), name)
-    proof = prove(arguments.folder, make, arguments.blocks, arguments.frames, arguments.may_wake)
+    proof = prove(
+        arguments.folder, make, arguments.blocks, arguments.frames, arguments.may_wake, arguments.journal
+    )
     print(json.dumps(asdict(proof)))
 
 

@@ -40,9 +40,7 @@ def test_the_ink_lies_within_half_a_pens_width_of_the_strokes() -> None:
     """Every pixel against the distance of its middle from the nearest point of a finely divided stroke."""
     grey = pixels(png(CORNER, HEIGHT))
     scale = PIXELS / HEIGHT
-    fine = np.concatenate(
-        [np.linspace(a, b, 400) for line in CORNER for a, b in pairwise(line)] + CORNER
-    )
+    fine = np.concatenate([np.linspace(a, b, 400) for line in CORNER for a, b in pairwise(line)] + CORNER)
     fine = (fine + MARGIN * HEIGHT) * scale
     y, x = np.mgrid[: grey.shape[0], : grey.shape[1]] + 0.5
     distance = np.min([np.hypot(x - px, y - py) for px, py in fine], axis=0)
