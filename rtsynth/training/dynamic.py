@@ -1,7 +1,8 @@
 """Dynamic evaluation of a character network: it goes on learning from the text that it is scored on, after the score.
 
 Krause, Kahembwe, Murray and Renals (ICML 2018): a step of gradient descent after every few characters, each weight's
-divided by the root mean square of its gradient, that in training at first, and all of them drawn back to where training left them.
+divided by the root mean square of its gradient, that in training at first, and all of them drawn back to where training
+left them.
 No character is learned from before it has been predicted.
 """
 
@@ -18,7 +19,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from rtsynth.training.text import CharacterNetwork, State
-
 
 FORGET = (
     0.01  # of the gradients' mean squares, a step: so they follow where a text is unlike what was learned
