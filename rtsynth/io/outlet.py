@@ -41,6 +41,8 @@ class Outlet:
         self._refused: str | None = None  # why a device that is back cannot be used
         self._running = False
         self._is_null = device.is_null and hearing is None
+        if self._is_null and block < 1:  # said before anything is written down
+            raise RateError(f"the null driver cannot run in blocks of {block} samples")
         self._stream: Stream | None = None if self._is_null else open_output(engine, device, hearing)
 
     @property

@@ -97,7 +97,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # see what they look for is shown in tests/engine/test_realtime.py.
 @pytest.mark.parametrize(
     ("name", "share"),
-    [("piano", 0.6), ("bowed", 0.1), ("wind", 0.1), ("glass", 0.1), ("recorded", 0.05), ("block", 0.05)],
+    [("piano", 0.2), ("bowed", 0.2), ("wind", 0.25), ("glass", 0.25), ("recorded", 0.05), ("block", 0.05)],
 )
 def test_an_instrument_never_waits(folder: Path, name: str, share: float) -> None:
     proof = prove_in_subprocess(f"{__name__}:{name}", folder, blocks=round(share * BLOCKS))
