@@ -89,7 +89,7 @@ def test_every_statistic_has_its_unit(statistic: str, measured: float, stated: f
 
 
 def test_a_shipped_preset_from_end_to_end() -> None:
-    done = rtsynth("selftest", "piano", "--takes", 16, "--seed", 3, "--json", "-q")
+    done = rtsynth("selftest", "vibraphone", "--takes", 16, "--seed", 3, "--json", "-q")
     assert (done.code, done.err) == (0, "")
     lines = [json.loads(line) for line in done.out.splitlines()]
     parts = {part: [line for line in lines if line["part"] == part] for part in ("law", "takes")}
