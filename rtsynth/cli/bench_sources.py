@@ -25,7 +25,6 @@ VOICES = 16  # of a preset that is named without a number
 DEFAULT, MODEL = ("piano:16", "bell:32", "gp"), "drive"  # the model where it is shipped
 SEED = 1
 VOCODER = "vocoder"  # the neural one that ships; the GP one is called gp
-PROMISED = ("codec",)  # names kept for models of those kinds
 RNN = "waveform"  # the shipped model that `rnn` stands for
 ON_CPU = "it runs on the processor alone"
 
@@ -85,10 +84,6 @@ def _loads_of(name: str, devices: Sequence[str], ears: Ears, manifest: str | Non
         for device in devices:
             yield _model(name, device, ears, manifest)
         return
-    if name in PROMISED:
-        raise UsageError(
-            f"this build ships no {name} model. Measure one of your own: rtsynth bench MODEL.onnx"
-        )
     if name in ("gp", "thru"):
         make = _make_vocoder if name == "gp" else _make_thru
         for device in devices:

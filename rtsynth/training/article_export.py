@@ -19,7 +19,6 @@ import msgspec
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -29,6 +28,7 @@ from rtsynth.errors import ThresholdError
 from rtsynth.training import article_fourier
 from rtsynth.training.article import DIMENSIONS, Size, pick
 from rtsynth.training.article_model import Article, Networks
+from rtsynth.training.halving import halve
 
 OPSET = 17
 TOLERANCE = 1e-4  # of the largest number
@@ -159,25 +159,9 @@ def _convert(module: nn.Module, given: tuple[Tensor, ...], path: Path, inputs: t
     graph = onnx.load(str(path))
     for node in graph.graph.node:
         node.doc_string = ""
-    _halve(graph)
+    halve(graph, SMALLEST)
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, str(path))
-
-
-def _halve(graph: onnx.ModelProto) -> None:
-    """Tables stored in half precision, and cast; the runtime folds that away."""
-    casts = []
-    for table in graph.graph.initializer:
-        if table.data_type == onnx.TensorProto.FLOAT and np.prod(table.dims) >= SMALLEST:
-            name, numbers = table.name, numpy_helper.to_array(table)
-            half = numbers.astype(np.float16)
-            if not np.array_equal(half.astype(np.float32), numbers):
-                continue  # no weight: a window, a room
-            table.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
-            casts.append(onnx.helper.make_node("Cast", [table.name], [name], to=onnx.TensorProto.FLOAT))
-    listed = [*casts, *graph.graph.node]
-    del graph.graph.node[:]
-    graph.graph.node.extend(listed)
 
 
 def _describe(path: Path, described: Scheme) -> None:

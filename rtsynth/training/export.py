@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import tempfile
 import warnings
@@ -17,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
 from torch import nn
@@ -28,11 +26,11 @@ from rtsynth.inference.manifest import METADATA, load_manifest
 from rtsynth.inference.schema import SCHEMA, Manifest
 from rtsynth.target import check_target
 from rtsynth.training.contract import Streamed, streamed
+from rtsynth.training.halving import halve
 from rtsynth.training.measuring import Facts, measure, refusal
 from rtsynth.training.parity import Parity, check
 
 OPSET = 17
-HALVED = 1024  # numbers from which on a weight is worth storing as float16
 SOUND = ("frame", "out")  # tensors
 CHANCE = {
     "Dropout",
@@ -159,24 +157,9 @@ def _tidy(model: Streamed, network: Path) -> None:
     for node in graph.graph.node:
         node.doc_string = ""
     graph.graph.name = model.name
-    _halve(graph)
+    halve(graph)
     onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, str(network))
-
-
-def _halve(graph: onnx.ModelProto) -> None:
-    """Weights that float16 holds exactly are kept as such, and cast where they are used: half the file, no bit lost."""
-    for tensor in graph.graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT or math.prod(tensor.dims) < HALVED:
-            continue
-        whole = onnx.numpy_helper.to_array(tensor)
-        with np.errstate(over="ignore"):
-            half = whole.astype(np.float16)
-        if np.array_equal(half.astype(np.float32), whole):
-            name = tensor.name
-            tensor.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}.half"))
-            cast = onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT)
-            graph.graph.node.insert(0, cast)
 
 
 def _add_metadata(network: Path, stated: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -20,23 +21,27 @@ def round_to_half(module: nn.Module) -> None:
         weight.copy_(weight.half().float())
 
 
-def store_halved(path: Path) -> None:
-    """Large float32 initialisers of an ONNX file as float16, cast when it is loaded; only those that lose nothing."""
-    model = onnx.load(str(path))
-    graph = model.graph
-    casts = []
+def halve(model: onnx.ModelProto, smallest: int = SMALLEST) -> None:
+    """Float32 initialisers of `smallest` numbers or more as float16, cast where used: those alone that lose nothing."""
+    graph, casts = model.graph, []
     for tensor in graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT:
+        if tensor.data_type != onnx.TensorProto.FLOAT or math.prod(tensor.dims) < smallest:
             continue
-        array = numpy_helper.to_array(tensor)
+        whole = numpy_helper.to_array(tensor)
         with np.errstate(over="ignore"):
-            half = array.astype(np.float16)
-        if array.size >= SMALLEST and np.array_equal(half.astype(np.float32), array):
+            half = whole.astype(np.float16)
+        if np.array_equal(half.astype(np.float32), whole):
             name = tensor.name
             tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
             casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
     for node in reversed(casts):
         graph.node.insert(0, node)
+
+
+def store_halved(path: Path) -> None:
+    """The same to an ONNX file, in its place. Never half of one."""
+    model = onnx.load(str(path))
+    halve(model)
     onnx.checker.check_model(model, full_check=True)
     partial = path.with_suffix(".partial")
     onnx.save(model, str(partial))

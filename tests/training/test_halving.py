@@ -12,7 +12,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="running networks needs 
 
 import onnx  # noqa: E402
 
-from rtsynth.training.export import _halve  # noqa: E402
+from rtsynth.training.halving import halve  # noqa: E402
 from tests.inference.networks import node, save  # noqa: E402
 
 
@@ -27,7 +27,7 @@ def test_only_what_is_exact_is_halved(tmp_path: Path, rounded: bool, halved: lis
     path = save(tmp_path / "m.onnx", nodes, [("x", (1, 64))], [("y", (1, 64))], {"w": weights, "s": small})
     graph = onnx.load(str(path))
     before = len(graph.SerializeToString())
-    _halve(graph)
+    halve(graph)
     onnx.checker.check_model(graph, full_check=True)
     assert [cast.output[0] for cast in graph.graph.node if cast.op_type == "Cast"] == halved
     assert (len(graph.SerializeToString()) < 0.6 * before) == rounded
@@ -45,5 +45,5 @@ def test_numbers_beyond_its_range_stay_as_they_are(tmp_path: Path) -> None:
         tmp_path / "m.onnx", [node("MatMul", "x w", "y")], [("x", (1, 64))], [("y", (1, 64))], {"w": weights}
     )
     graph = onnx.load(str(path))
-    _halve(graph)
+    halve(graph)
     assert [tensor.name for tensor in graph.graph.initializer] == ["w"]
